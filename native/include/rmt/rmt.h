@@ -1,0 +1,220 @@
+/*
+ * rmt.h - the whole public C interface of librmt: a Recurrent Memory Transformer, one segment per call.
+ *
+ * librmt owns one segment (weights, activations and memory of a batch of documents); the caller owns the
+ * recurrence (which segment of which document comes next, and what its memory starts from).
+ *
+ * Rules that hold for every function:
+ *  - It returns an rmt_status. On anything but RMT_OK one sentence is written, NUL-terminated and cut to fit, into the
+ *    buffer `error` of `error_size` bytes that the caller gave (NULL and 0: no text). Nothing is printed, nothing
+ *    exits, no exception leaves the library.
+ *  - A call refused before work starts leaves every object as it was.
+ *  - Host buffers belong to the caller and are not kept. Tensors are row-major fp32; shapes stand behind the pointers.
+ *  - Argument structs begin with `struct_size` = sizeof(the struct), so that fields can be added at the end.
+ *  - Destroy functions take NULL. A device and a model are reference-counted by what is made from them: they may be
+ *    destroyed in any order.
+ *
+ * Words and symbols: B batch_size, T input_length, M num_mem_tokens, H hidden_size, L num_layers, V vocab_size,
+ * F intermediate_size, P max_positions.
+ */
+#ifndef RMT_RMT_H
+#define RMT_RMT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define RMT_API __attribute__((visibility("default")))
+#else
+#define RMT_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Raised when a function or struct changes in a way that a caller compiled against the old header would notice. */
+#define RMT_ABI_VERSION 1
+
+typedef enum rmt_status {
+  RMT_OK = 0,
+  RMT_INVALID_ARGUMENT = 1,    /* an argument is wrong by itself or does not fit the object */
+  RMT_FAILED_PRECONDITION = 2, /* the object is not in a state for this call (weights missing, memory failed, in use) */
+  RMT_OUT_OF_MEMORY = 3,       /* the text names the bytes needed and available */
+  RMT_DEVICE = 4,              /* the device is missing, unsupported, or failed */
+  RMT_INTERNAL = 5             /* a bug in librmt */
+} rmt_status;
+
+typedef struct rmt_device rmt_device; /* a place to compute: the CPU with a pool of threads, or one GPU */
+typedef struct rmt_model rmt_model;   /* weights; immutable once finished; shared by threads */
+typedef struct rmt_memory rmt_memory; /* memory of a set of documents and the workspace of one segment; one thread at a time */
+
+/* ---- library ------------------------------------------------------------------------------------------------- */
+
+/* RMT_ABI_VERSION of the library. */
+RMT_API int32_t rmt_abi_version(void);
+
+/* Version of the library, "0.1.0"; static storage. */
+RMT_API const char *rmt_version(void);
+
+/* Comma-separated names of the CPU instruction sets that this build holds and this processor can run, best first,
+ * "reference" last: for example "avx512,avx2,portable,reference"; static storage. */
+RMT_API const char *rmt_cpu_isas(void);
+
+/* ---- device -------------------------------------------------------------------------------------------------- */
+
+typedef struct rmt_device_options {
+  size_t struct_size;
+  int32_t threads;     /* threads that compute, the calling one included; 0: as many as the process may use
+                          (affinity and cgroup quota) */
+  const char *cpu_isa; /* one of rmt_cpu_isas(); NULL: the environment variable RMT_CPU_ISA, else the best */
+} rmt_device_options;
+
+typedef struct rmt_device_info {
+  size_t struct_size;
+  char name[32];           /* "cpu" */
+  char cpu_isa[16];        /* the instruction set that runs: "avx512" | "avx2" | "portable" | "reference" */
+  int32_t threads;         /* size of the pool, the calling thread included */
+  int64_t available_bytes; /* memory that could be taken now: free memory, cgroup limit */
+} rmt_device_info;
+
+/* Makes a CPU device. An unknown or unsupported instruction set is RMT_DEVICE and names the ones there are. */
+RMT_API rmt_status rmt_device_create_cpu(const rmt_device_options *options, rmt_device **device, char *error,
+                                         size_t error_size);
+RMT_API rmt_status rmt_device_get_info(const rmt_device *device, rmt_device_info *info, char *error,
+                                       size_t error_size);
+RMT_API void rmt_device_destroy(rmt_device *device);
+
+/* ---- model --------------------------------------------------------------------------------------------------- */
+
+typedef enum rmt_architecture {
+  RMT_BERT = 0 /* post-norm encoder: embeddings + LayerNorm, L layers (erf GELU), tanh pooler, linear classifier */
+} rmt_architecture;
+
+typedef struct rmt_model_config {
+  size_t struct_size;
+  int32_t architecture;      /* rmt_architecture */
+  int32_t hidden_size;       /* H = num_heads x head_size */
+  int32_t num_layers;        /* L */
+  int32_t num_heads;         /* NH */
+  int32_t intermediate_size; /* F */
+  int32_t vocab_size;        /* V: rows of the word embeddings, memory rows not counted */
+  int32_t max_positions;     /* P: rows of the position table; input_length <= P */
+  int32_t type_vocab_size;   /* rows of the token-type table; row 0 is used */
+  int32_t num_mem_tokens;    /* M >= 0; the initial memory is a parameter (M, H) of its own */
+  int32_t num_labels;        /* outputs of the classifier; 0: neither pooler nor classifier */
+  float layer_norm_eps;
+} rmt_model_config;
+
+/* One parameter. Names are those of Hugging Face BERT without the "bert." prefix
+ * ("embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight" ..., "pooler.dense.weight",
+ * "classifier.weight"), and "memory" for the initial memory. Linear weights are (out, in). */
+typedef struct rmt_parameter_info {
+  size_t struct_size;
+  char name[96];
+  int32_t num_dims; /* 1 or 2 */
+  int64_t dims[2];
+} rmt_parameter_info;
+
+/* Bytes that rmt_model_create will take on `device`. */
+RMT_API rmt_status rmt_model_required_bytes(const rmt_device *device, const rmt_model_config *config, int64_t *bytes,
+                                            char *error, size_t error_size);
+
+/* Makes a model whose parameters are not set yet. Refuses with RMT_OUT_OF_MEMORY before allocating. */
+RMT_API rmt_status rmt_model_create(rmt_device *device, const rmt_model_config *config, rmt_model **model, char *error,
+                                    size_t error_size);
+RMT_API int32_t rmt_model_num_parameters(const rmt_model *model);
+RMT_API rmt_status rmt_model_get_parameter_info(const rmt_model *model, int32_t index, rmt_parameter_info *info,
+                                                char *error, size_t error_size);
+
+/* Writes `count` elements of a parameter, from element `offset` of its row-major order, so that a large tensor can come
+ * in pieces. NaN or infinity is RMT_INVALID_ARGUMENT and names the tensor and the element. Refused on a finished model. */
+RMT_API rmt_status rmt_model_set_parameter(rmt_model *model, int32_t index, const float *values /* (count) */,
+                                           int64_t offset, int64_t count, char *error, size_t error_size);
+RMT_API rmt_status rmt_model_get_parameter(const rmt_model *model, int32_t index, float *values /* (count) */,
+                                           int64_t offset, int64_t count, char *error, size_t error_size);
+
+/* Freezes the model: from here on it is immutable and may be shared by threads. RMT_FAILED_PRECONDITION names a
+ * parameter of which elements are missing. */
+RMT_API rmt_status rmt_model_finish(rmt_model *model, char *error, size_t error_size);
+RMT_API void rmt_model_destroy(rmt_model *model);
+
+/* ---- memory -------------------------------------------------------------------------------------------------- */
+
+typedef struct rmt_memory_options {
+  size_t struct_size;
+  int32_t num_slots;        /* documents whose memory is kept */
+  int32_t max_batch_size;   /* documents in one segment call, <= num_slots */
+  int32_t max_input_length; /* positions of one segment, <= P */
+} rmt_memory_options;
+
+/* One tensor of a slot. RMT over BERT keeps one: "memory_state", (M, H). */
+typedef struct rmt_memory_tensor_info {
+  size_t struct_size;
+  char name[64];
+  int32_t num_dims;
+  int64_t dims[4];
+} rmt_memory_tensor_info;
+
+/* Bytes that rmt_memory_create will take: slots, their second copy, and the workspace of one segment. They never grow. */
+RMT_API rmt_status rmt_memory_required_bytes(const rmt_model *model, const rmt_memory_options *options, int64_t *bytes,
+                                             char *error, size_t error_size);
+
+/* Makes a memory; each slot starts from the model's initial memory. Refuses with RMT_OUT_OF_MEMORY before allocating. */
+RMT_API rmt_status rmt_memory_create(rmt_model *model, const rmt_memory_options *options, rmt_memory **memory,
+                                     char *error, size_t error_size);
+RMT_API int32_t rmt_memory_num_tensors(const rmt_memory *memory);
+RMT_API rmt_status rmt_memory_get_tensor_info(const rmt_memory *memory, int32_t index, rmt_memory_tensor_info *info,
+                                              char *error, size_t error_size);
+
+/* Sets a slot to the model's initial memory; slot -1: all of them. Clears the state "failed". */
+RMT_API rmt_status rmt_memory_reset(rmt_memory *memory, int32_t slot, char *error, size_t error_size);
+/* Copies all tensors of a slot over those of another. */
+RMT_API rmt_status rmt_memory_copy(rmt_memory *memory, int32_t from_slot, int32_t to_slot, char *error,
+                                   size_t error_size);
+/* Reads or writes one tensor of a slot, whole; `count` must be its number of elements. */
+RMT_API rmt_status rmt_memory_get(rmt_memory *memory, int32_t slot, int32_t tensor, float *values, int64_t count,
+                                  char *error, size_t error_size);
+RMT_API rmt_status rmt_memory_set(rmt_memory *memory, int32_t slot, int32_t tensor, const float *values, int64_t count,
+                                  char *error, size_t error_size);
+RMT_API void rmt_memory_destroy(rmt_memory *memory);
+
+/* ---- segment ------------------------------------------------------------------------------------------------- */
+
+/* One segment of a batch of documents. The layout is data: librmt knows no [CLS] and no [SEP]. */
+typedef struct rmt_segment {
+  size_t struct_size;
+  int32_t batch_size;                /* B: documents that take part */
+  int32_t input_length;              /* T: row length of `ids` */
+  const int32_t *ids;                /* (B, T); ids at memory positions and from lengths[b] on are not read */
+  const int32_t *lengths;            /* (B): valid positions of each document, 1 ... T */
+  const int32_t *slots;              /* (B): memory slot of each document, all different */
+  const int32_t *read_memory_start;  /* (B): first position that takes the M memory rows; -1: none */
+  const int32_t *write_memory_start; /* (B): first of the M positions whose last-layer output is the new memory;
+                                        -1: the memory stays as it is */
+  const int32_t *head_position;      /* (B): position that pooler and classifier read; -1: none */
+  int32_t causal;                    /* 1: a position sees itself and earlier ones; 0: all valid ones. RMT_BERT: 0 */
+  int32_t all_rows;                  /* 1: compute every row of the last layer although nobody reads it (for checks) */
+} rmt_segment;
+
+/* What to read of a segment; NULL: not wanted. Asking for anything waits for the device. */
+typedef struct rmt_segment_output {
+  size_t struct_size;
+  float *hidden;      /* (L+1, B, T, H): output of the embedding (0) and of each layer; all rows are computed then;
+                         rows from lengths[b] on are zero */
+  float *head_hidden; /* (B, H): last hidden state at head_position */
+  float *pooled;      /* (B, H): pooler output */
+  float *logits;      /* (B, num_labels) */
+} rmt_segment_output;
+
+/* Runs one segment and replaces the memory of the slots that take part. Where only memory and head rows of the last
+ * layer are read, only they are computed; the bits are the same. `output` may be NULL. The bits of a document's result
+ * depend neither on the number of threads nor on the other documents of the batch. */
+RMT_API rmt_status rmt_segment_forward(rmt_memory *memory, const rmt_segment *segment, rmt_segment_output *output,
+                                       char *error, size_t error_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RMT_RMT_H */
