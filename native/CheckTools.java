@@ -10,7 +10,7 @@ import java.util.regex.Pattern;
 /**
  * Says at once which tool the native build lacks, and the line that installs it.
  *
- * <p>Run by Maven as a single source file, before CMake: {@code java maven/CheckTools.java}. Ends with status 1 when a
+ * <p>Run by Maven as a single source file, before CMake: {@code java CheckTools.java}. Ends with status 1 when a
  * tool is missing.
  */
 public final class CheckTools {
