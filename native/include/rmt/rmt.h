@@ -47,7 +47,7 @@ typedef enum rmt_status {
 
 typedef struct rmt_device rmt_device; /* a place to compute: the CPU with a pool of threads, or one GPU */
 typedef struct rmt_model rmt_model;   /* weights; immutable once finished; shared by threads */
-typedef struct rmt_memory rmt_memory; /* memory of a set of documents and the workspace of one segment; one thread at a time */
+typedef struct rmt_memory rmt_memory; /* memory of a set of documents, workspace of a segment; one thread at a time */
 
 /* ---- library ------------------------------------------------------------------------------------------------- */
 
@@ -81,8 +81,7 @@ typedef struct rmt_device_info {
 /* Makes a CPU device. An unknown or unsupported instruction set is RMT_DEVICE and names the ones there are. */
 RMT_API rmt_status rmt_device_create_cpu(const rmt_device_options *options, rmt_device **device, char *error,
                                          size_t error_size);
-RMT_API rmt_status rmt_device_get_info(const rmt_device *device, rmt_device_info *info, char *error,
-                                       size_t error_size);
+RMT_API rmt_status rmt_device_get_info(const rmt_device *device, rmt_device_info *info, char *error, size_t error_size);
 RMT_API void rmt_device_destroy(rmt_device *device);
 
 /* ---- model --------------------------------------------------------------------------------------------------- */
@@ -128,7 +127,8 @@ RMT_API rmt_status rmt_model_get_parameter_info(const rmt_model *model, int32_t 
                                                 char *error, size_t error_size);
 
 /* Writes `count` elements of a parameter, from element `offset` of its row-major order, so that a large tensor can come
- * in pieces. NaN or infinity is RMT_INVALID_ARGUMENT and names the tensor and the element. Refused on a finished model. */
+ * in pieces. NaN or infinity is RMT_INVALID_ARGUMENT and names the tensor and the element. Refused on a
+ * finished model. */
 RMT_API rmt_status rmt_model_set_parameter(rmt_model *model, int32_t index, const float *values /* (count) */,
                                            int64_t offset, int64_t count, char *error, size_t error_size);
 RMT_API rmt_status rmt_model_get_parameter(const rmt_model *model, int32_t index, float *values /* (count) */,
@@ -156,11 +156,12 @@ typedef struct rmt_memory_tensor_info {
   int64_t dims[4];
 } rmt_memory_tensor_info;
 
-/* Bytes that rmt_memory_create will take: slots, their second copy, and the workspace of one segment. They never grow. */
+/* Bytes that rmt_memory_create will take: slots, their second copy, the workspace of one segment. They never grow. */
 RMT_API rmt_status rmt_memory_required_bytes(const rmt_model *model, const rmt_memory_options *options, int64_t *bytes,
                                              char *error, size_t error_size);
 
-/* Makes a memory; each slot starts from the model's initial memory. Refuses with RMT_OUT_OF_MEMORY before allocating. */
+/* Makes a memory; each slot starts from the model's initial memory. Refuses with RMT_OUT_OF_MEMORY before it
+ * allocates. */
 RMT_API rmt_status rmt_memory_create(rmt_model *model, const rmt_memory_options *options, rmt_memory **memory,
                                      char *error, size_t error_size);
 RMT_API int32_t rmt_memory_num_tensors(const rmt_memory *memory);
@@ -192,7 +193,7 @@ typedef struct rmt_segment {
   const int32_t *read_memory_start;  /* (B): first position that takes the M memory rows; -1: none */
   const int32_t *write_memory_start; /* (B): first of the M positions whose last-layer output is the new memory;
                                         -1: the memory stays as it is */
-  const int32_t *head_position;      /* (B): position that pooler and classifier read; -1: none */
+  const int32_t *head_position;      /* (B): position that pooler and classifier read; -1: none, and zeros come out */
   int32_t causal;                    /* 1: a position sees itself and earlier ones; 0: all valid ones. RMT_BERT: 0 */
   int32_t all_rows;                  /* 1: compute every row of the last layer although nobody reads it (for checks) */
 } rmt_segment;

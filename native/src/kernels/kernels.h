@@ -100,8 +100,7 @@ struct Backend {
   // Workspace: activations of max_batch_size row blocks of max_input_length positions.
   int64_t (*workspace_bytes)(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length,
                              int32_t threads);
-  void *(*create_workspace)(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length,
-                            int32_t threads);
+  void *(*create_workspace)(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length, int32_t threads);
   void (*destroy_workspace)(void *workspace);
 
   // x = LayerNorm(word + position + type 0); memory rows enter in place of word rows, below the LayerNorm.

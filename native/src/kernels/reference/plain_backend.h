@@ -1,0 +1,380 @@
+// plain_backend.h - the operations of kernels.h as plain loops, with activations and accumulators of type Real.
+//
+// Real = double is the reference. Real = float shows tests what error single precision has by nature.
+// Weights are kept as they were given, in float; linear weights transposed to (in, out), so that the inner loop of a
+// product runs along memory.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <new>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace rmt {
+
+template <typename Real>
+class PlainBackend {
+ public:
+  static Backend make(const char *name) {
+    return Backend{name,
+                   weights_bytes,
+                   create_weights,
+                   destroy_weights,
+                   write_tensor,
+                   read_tensor,
+                   workspace_bytes,
+                   create_workspace,
+                   destroy_workspace,
+                   embed,
+                   attention_block,
+                   feed_forward_block,
+                   read_rows,
+                   classify};
+  }
+
+ private:
+  // ---- weights ----
+
+  struct TensorSize {
+    int64_t rows;
+    int64_t columns;
+    bool linear;  // stored transposed
+  };
+
+  static TensorSize tensor_size(const ModelShape &shape, Tensor tensor) {
+    const int64_t hidden = shape.hidden_size;
+    switch (tensor) {
+      case Tensor::kWordEmbeddings:
+        return {shape.vocab_size, hidden, false};
+      case Tensor::kPositionEmbeddings:
+        return {shape.max_positions, hidden, false};
+      case Tensor::kTypeEmbeddings:
+        return {shape.type_vocab_size, hidden, false};
+      case Tensor::kMemory:
+        return {shape.num_mem_tokens, hidden, false};
+      case Tensor::kQueryWeight:
+      case Tensor::kKeyWeight:
+      case Tensor::kValueWeight:
+      case Tensor::kAttentionOutputWeight:
+        return {hidden, hidden, true};
+      case Tensor::kIntermediateWeight:
+        return {shape.intermediate_size, hidden, true};
+      case Tensor::kIntermediateBias:
+        return {1, shape.intermediate_size, false};
+      case Tensor::kOutputWeight:
+        return {hidden, shape.intermediate_size, true};
+      case Tensor::kPoolerWeight:
+        return {shape.num_labels > 0 ? hidden : 0, hidden, true};
+      case Tensor::kPoolerBias:
+        return {1, shape.num_labels > 0 ? hidden : 0, false};
+      case Tensor::kClassifierWeight:
+        return {shape.num_labels, hidden, true};
+      case Tensor::kClassifierBias:
+        return {1, shape.num_labels, false};
+      default:
+        return {1, hidden, false};  // the biases and LayerNorm vectors that are left
+    }
+  }
+
+  static constexpr int32_t kNumTensors = static_cast<int32_t>(Tensor::kCount);
+
+  static bool exists_per_layer(Tensor tensor) {
+    return tensor >= Tensor::kQueryWeight && tensor <= Tensor::kOutputNormBias;
+  }
+
+  struct Weights {
+    std::vector<std::vector<float>> tensors;  // (layers, kNumTensors); tensors outside the layers are in layer 0
+
+    const float *get(Tensor tensor, int32_t layer = 0) const {
+      return tensors[static_cast<size_t>(layer) * kNumTensors + static_cast<size_t>(tensor)].data();
+    }
+  };
+
+  template <typename Visit>
+  static void for_each_tensor(const ModelShape &shape, Visit visit) {
+    for (int32_t layer = 0; layer < shape.num_layers; ++layer) {
+      for (int32_t i = 0; i < kNumTensors; ++i) {
+        const Tensor tensor = static_cast<Tensor>(i);
+        if (layer > 0 && !exists_per_layer(tensor)) continue;
+        const TensorSize size = tensor_size(shape, tensor);
+        visit(static_cast<size_t>(layer) * kNumTensors + i, size.rows * size.columns);
+      }
+    }
+  }
+
+  static int64_t weights_bytes(const ModelShape &shape) {
+    int64_t bytes = static_cast<int64_t>(sizeof(std::vector<float>)) * kNumTensors * shape.num_layers;
+    for_each_tensor(shape, [&](size_t, int64_t count) { bytes += count * static_cast<int64_t>(sizeof(float)); });
+    return bytes;
+  }
+
+  static void *create_weights(const ModelShape &shape) {
+    auto *weights = new (std::nothrow) Weights;
+    if (weights == nullptr) return nullptr;
+    try {
+      weights->tensors.resize(static_cast<size_t>(shape.num_layers) * kNumTensors);
+      for_each_tensor(shape, [&](size_t index, int64_t count) { weights->tensors[index].resize(count); });
+      return weights;
+    } catch (const std::bad_alloc &) {
+      delete weights;
+      return nullptr;
+    }
+  }
+
+  static void destroy_weights(void *weights) { delete static_cast<Weights *>(weights); }
+
+  // Where an element of the row-major tensor is kept.
+  static int64_t place(const TensorSize &size, int64_t element) {
+    if (!size.linear) return element;
+    return (element % size.columns) * size.rows + element / size.columns;
+  }
+
+  static void write_tensor(const ModelShape &shape, void *weights, Tensor tensor, int32_t layer, const float *values,
+                           int64_t offset, int64_t count) {
+    const TensorSize size = tensor_size(shape, tensor);
+    float *stored = const_cast<float *>(static_cast<Weights *>(weights)->get(tensor, layer));
+    for (int64_t i = 0; i < count; ++i) stored[place(size, offset + i)] = values[i];
+  }
+
+  static void read_tensor(const ModelShape &shape, const void *weights, Tensor tensor, int32_t layer, float *values,
+                          int64_t offset, int64_t count) {
+    const TensorSize size = tensor_size(shape, tensor);
+    const float *stored = static_cast<const Weights *>(weights)->get(tensor, layer);
+    for (int64_t i = 0; i < count; ++i) values[i] = stored[place(size, offset + i)];
+  }
+
+  // ---- workspace ----
+
+  struct Workspace {
+    int64_t max_input_length;
+    std::vector<Real> x;             // (blocks, max_input_length, H)
+    std::vector<Real> keys;          // (H, max_input_length) of one block
+    std::vector<Real> values;        // (max_input_length, H) of one block
+    std::vector<Real> scores;        // (max_input_length) of one query
+    std::vector<Real> query;         // (H) of one row, like those below
+    std::vector<Real> attended;      // (H)
+    std::vector<Real> intermediate;  // (F)
+    std::vector<Real> row;           // (H)
+
+    Real *rows(const ModelShape &shape, int32_t block) {
+      return x.data() + block * max_input_length * shape.hidden_size;
+    }
+  };
+
+  static int64_t workspace_bytes(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length, int32_t) {
+    const int64_t length = max_input_length;
+    const int64_t hidden = shape.hidden_size;
+    const int64_t reals =
+        max_batch_size * length * hidden + 2 * length * hidden + length + 3 * hidden + shape.intermediate_size;
+    return static_cast<int64_t>(sizeof(Workspace)) + reals * static_cast<int64_t>(sizeof(Real));
+  }
+
+  static void *create_workspace(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length, int32_t) {
+    auto *workspace = new (std::nothrow) Workspace;
+    if (workspace == nullptr) return nullptr;
+    try {
+      const int64_t length = max_input_length;
+      const int64_t hidden = shape.hidden_size;
+      workspace->max_input_length = length;
+      workspace->x.resize(max_batch_size * length * hidden);
+      workspace->keys.resize(hidden * length);
+      workspace->values.resize(length * hidden);
+      workspace->scores.resize(length);
+      workspace->query.resize(hidden);
+      workspace->attended.resize(hidden);
+      workspace->intermediate.resize(shape.intermediate_size);
+      workspace->row.resize(hidden);
+      return workspace;
+    } catch (const std::bad_alloc &) {
+      delete workspace;
+      return nullptr;
+    }
+  }
+
+  static void destroy_workspace(void *workspace) { delete static_cast<Workspace *>(workspace); }
+
+  // ---- inner operations, on one row ----
+
+  // y = x W + b for `weight` of (in, out).
+  static void linear(const Real *x, const float *weight, const float *bias, int64_t in, int64_t out, Real *y) {
+    for (int64_t o = 0; o < out; ++o) y[o] = bias[o];
+    for (int64_t i = 0; i < in; ++i) {
+      const Real value = x[i];
+      const float *column = weight + i * out;
+      for (int64_t o = 0; o < out; ++o) y[o] += value * static_cast<Real>(column[o]);
+    }
+  }
+
+  // x = LayerNorm(x + added); `added` may be null.
+  static void add_and_normalize(Real *x, const Real *added, const float *weight, const float *bias, float eps,
+                                int64_t hidden) {
+    Real sum = 0;
+    for (int64_t h = 0; h < hidden; ++h) {
+      if (added != nullptr) x[h] += added[h];
+      sum += x[h];
+    }
+    const Real mean = sum / hidden;
+    Real squares = 0;
+    for (int64_t h = 0; h < hidden; ++h) squares += (x[h] - mean) * (x[h] - mean);
+    const Real scale = 1 / std::sqrt(squares / hidden + static_cast<Real>(eps));
+    for (int64_t h = 0; h < hidden; ++h) x[h] = (x[h] - mean) * scale * weight[h] + bias[h];
+  }
+
+  static Real gelu(Real x) {
+    const Real root_half = static_cast<Real>(0.70710678118654752440);
+    return static_cast<Real>(0.5) * x * (1 + std::erf(x * root_half));
+  }
+
+  // Scores to probabilities. A NaN among the scores makes all of them NaN.
+  static void softmax(Real *scores, int64_t count) {
+    Real largest = scores[0];
+    for (int64_t j = 1; j < count; ++j) {
+      if (scores[j] > largest) largest = scores[j];
+    }
+    Real sum = 0;
+    for (int64_t j = 0; j < count; ++j) {
+      scores[j] = std::exp(scores[j] - largest);
+      sum += scores[j];
+    }
+    for (int64_t j = 0; j < count; ++j) scores[j] /= sum;
+  }
+
+  template <typename Visit>
+  static void for_each_chosen_row(const RowBlock &block, Visit visit) {
+    const RowRange all = {0, block.length};
+    const RowRange *ranges = block.num_rows == 0 ? &all : block.rows;
+    const int32_t count = block.num_rows == 0 ? 1 : block.num_rows;
+    for (int32_t r = 0; r < count; ++r) {
+      for (int32_t t = ranges[r].begin; t < ranges[r].end; ++t) visit(t);
+    }
+  }
+
+  // ---- operations of the table ----
+
+  static void embed(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+    const ModelShape &shape = *context.shape;
+    const auto &weights = *static_cast<const Weights *>(context.weights);
+    const int64_t hidden = shape.hidden_size;
+    for (int32_t b = 0; b < num_blocks; ++b) {
+      const RowBlock &block = blocks[b];
+      Real *x = static_cast<Workspace *>(context.workspace)->rows(shape, block.index);
+      for_each_chosen_row(block, [&](int32_t t) {
+        const int64_t memory_row = t - block.read_memory_start;
+        const bool is_memory = block.read_memory_start >= 0 && memory_row >= 0 && memory_row < shape.num_mem_tokens;
+        const float *word = is_memory ? block.read_memory + memory_row * hidden
+                                      : weights.get(Tensor::kWordEmbeddings) + block.ids[t] * hidden;
+        const float *position = weights.get(Tensor::kPositionEmbeddings) + t * hidden;
+        const float *type = weights.get(Tensor::kTypeEmbeddings);
+        for (int64_t h = 0; h < hidden; ++h) x[t * hidden + h] = static_cast<Real>(word[h]) + position[h] + type[h];
+        add_and_normalize(x + t * hidden, nullptr, weights.get(Tensor::kEmbeddingNormWeight),
+                          weights.get(Tensor::kEmbeddingNormBias), shape.layer_norm_eps, hidden);
+      });
+    }
+  }
+
+  static void attention_block(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+    const ModelShape &shape = *context.shape;
+    const auto &weights = *static_cast<const Weights *>(context.weights);
+    auto &workspace = *static_cast<Workspace *>(context.workspace);
+    const int64_t hidden = shape.hidden_size;
+    const int64_t stride = workspace.max_input_length;
+    for (int32_t b = 0; b < num_blocks; ++b) {
+      const RowBlock &block = blocks[b];
+      const auto weight = [&](Tensor tensor) { return weights.get(tensor, block.layer); };
+      Real *x = workspace.rows(shape, block.index);
+      Real *row = workspace.row.data();
+      for (int64_t t = 0; t < block.length; ++t) {
+        linear(x + t * hidden, weight(Tensor::kKeyWeight), weight(Tensor::kKeyBias), hidden, hidden, row);
+        for (int64_t h = 0; h < hidden; ++h) workspace.keys[h * stride + t] = row[h];
+        linear(x + t * hidden, weight(Tensor::kValueWeight), weight(Tensor::kValueBias), hidden, hidden,
+               workspace.values.data() + t * hidden);
+      }
+      for_each_chosen_row(block, [&](int32_t t) {
+        linear(x + t * hidden, weight(Tensor::kQueryWeight), weight(Tensor::kQueryBias), hidden, hidden,
+               workspace.query.data());
+        attend(shape, workspace, context.causal ? t + 1 : block.length);
+        linear(workspace.attended.data(), weight(Tensor::kAttentionOutputWeight), weight(Tensor::kAttentionOutputBias),
+               hidden, hidden, row);
+        add_and_normalize(x + t * hidden, row, weight(Tensor::kAttentionNormWeight), weight(Tensor::kAttentionNormBias),
+                          shape.layer_norm_eps, hidden);
+      });
+    }
+  }
+
+  // attended = for each head: softmax(query keys / sqrt(HS)) values, over the first `visible` positions.
+  static void attend(const ModelShape &shape, Workspace &workspace, int64_t visible) {
+    const int64_t head_size = shape.head_size;
+    const Real scale = 1 / std::sqrt(static_cast<Real>(head_size));
+    Real *scores = workspace.scores.data();
+    for (int64_t begin = 0; begin < shape.hidden_size; begin += head_size) {
+      for (int64_t j = 0; j < visible; ++j) scores[j] = 0;
+      for (int64_t h = begin; h < begin + head_size; ++h) {
+        const Real query = workspace.query[h] * scale;
+        const Real *keys = workspace.keys.data() + h * workspace.max_input_length;
+        for (int64_t j = 0; j < visible; ++j) scores[j] += query * keys[j];
+      }
+      softmax(scores, visible);
+      Real *attended = workspace.attended.data() + begin;
+      for (int64_t h = 0; h < head_size; ++h) attended[h] = 0;
+      for (int64_t j = 0; j < visible; ++j) {
+        const Real *values = workspace.values.data() + j * shape.hidden_size + begin;
+        for (int64_t h = 0; h < head_size; ++h) attended[h] += scores[j] * values[h];
+      }
+    }
+  }
+
+  static void feed_forward_block(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+    const ModelShape &shape = *context.shape;
+    const auto &weights = *static_cast<const Weights *>(context.weights);
+    auto &workspace = *static_cast<Workspace *>(context.workspace);
+    const int64_t hidden = shape.hidden_size;
+    for (int32_t b = 0; b < num_blocks; ++b) {
+      const RowBlock &block = blocks[b];
+      const auto weight = [&](Tensor tensor) { return weights.get(tensor, block.layer); };
+      Real *x = workspace.rows(shape, block.index);
+      Real *row = workspace.row.data();
+      for_each_chosen_row(block, [&](int32_t t) {
+        linear(x + t * hidden, weight(Tensor::kIntermediateWeight), weight(Tensor::kIntermediateBias), hidden,
+               shape.intermediate_size, workspace.intermediate.data());
+        for (Real &value : workspace.intermediate) value = gelu(value);
+        linear(workspace.intermediate.data(), weight(Tensor::kOutputWeight), weight(Tensor::kOutputBias),
+               shape.intermediate_size, hidden, row);
+        add_and_normalize(x + t * hidden, row, weight(Tensor::kOutputNormWeight), weight(Tensor::kOutputNormBias),
+                          shape.layer_norm_eps, hidden);
+      });
+    }
+  }
+
+  static void read_rows(const SegmentContext &context, const RowBlock &block, RowRange rows, float *values) {
+    const int64_t hidden = context.shape->hidden_size;
+    const Real *x = static_cast<Workspace *>(context.workspace)->rows(*context.shape, block.index);
+    for (int64_t i = rows.begin * hidden; i < rows.end * hidden; ++i) *values++ = static_cast<float>(x[i]);
+  }
+
+  static void classify(const SegmentContext &context, const float *hidden, float *pooled, float *logits) {
+    const ModelShape &shape = *context.shape;
+    const auto &weights = *static_cast<const Weights *>(context.weights);
+    auto &workspace = *static_cast<Workspace *>(context.workspace);
+    const int64_t size = shape.hidden_size;
+    Real *inner = workspace.query.data();
+    for (int64_t h = 0; h < size; ++h) workspace.row[h] = hidden[h];
+    linear(workspace.row.data(), weights.get(Tensor::kPoolerWeight), weights.get(Tensor::kPoolerBias), size, size,
+           inner);
+    for (int64_t h = 0; h < size; ++h) {
+      inner[h] = std::tanh(inner[h]);
+      if (pooled != nullptr) pooled[h] = static_cast<float>(inner[h]);
+    }
+    if (logits == nullptr) return;
+    for (int32_t label = 0; label < shape.num_labels; ++label) {
+      Real sum = weights.get(Tensor::kClassifierBias)[label];
+      for (int64_t h = 0; h < size; ++h) {
+        sum += inner[h] * weights.get(Tensor::kClassifierWeight)[h * shape.num_labels + label];
+      }
+      logits[label] = static_cast<float>(sum);
+    }
+  }
+};
+
+}  // namespace rmt
