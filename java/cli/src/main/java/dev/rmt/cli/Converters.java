@@ -1,0 +1,61 @@
+package dev.rmt.cli;
+
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/** Option values that are more than a Java type; each refuses with what was given and what would do. */
+final class Converters {
+    private Converters() {}
+
+    /** A whole number from 1 on. */
+    static final class Positive implements ITypeConverter<Integer> {
+        @Override
+        public Integer convert(String value) {
+            return within(value, 1);
+        }
+    }
+
+    /** A whole number from 0 on. */
+    static final class NotNegative implements ITypeConverter<Integer> {
+        @Override
+        public Integer convert(String value) {
+            return within(value, 0);
+        }
+    }
+
+    /** A 64-bit seed; any number will do. */
+    static final class Seed implements ITypeConverter<Long> {
+        @Override
+        public Long convert(String value) {
+            try {
+                return Long.valueOf(value.trim());
+            } catch (NumberFormatException e) {
+                throw new TypeConversionException("'" + value + "' is not a whole number of 64 bits.");
+            }
+        }
+    }
+
+    /** {@code auto}, {@code cpu}, {@code cuda} or {@code cuda:INDEX}. */
+    static final class DeviceSpec implements ITypeConverter<String> {
+        @Override
+        public String convert(String value) {
+            if (!value.matches("auto|cpu|cuda(:[0-9]{1,4})?")) {
+                throw new TypeConversionException("'" + value + "' is not one of auto, cpu, cuda, cuda:0, cuda:1 ...");
+            }
+            return value;
+        }
+    }
+
+    private static int within(String value, int least) {
+        String wanted = "' is not a whole number from " + least + " to " + Integer.MAX_VALUE + ".";
+        try {
+            int number = Integer.parseInt(value.trim());
+            if (number < least) {
+                throw new TypeConversionException("'" + value + wanted);
+            }
+            return number;
+        } catch (NumberFormatException e) {
+            throw new TypeConversionException("'" + value + wanted);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+package dev.rmt.cli;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.rmt.InputException;
+import dev.rmt.eval.EvaluationRow;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The results of an evaluation in {@code --json FILE}: written anew after every batch of samples, read again by
+ * {@code --resume}. Names and units of the fields are relied on by scripts.
+ */
+final class EvalFile {
+    private final Path path; // null: nothing is written
+    private final ObjectNode head;
+    private final List<EvaluationRow> rows = new ArrayList<>();
+
+    /**
+     * @param path null: results are kept in memory only
+     * @param head the fields before "results"
+     */
+    EvalFile(Path path, ObjectNode head) {
+        this.path = path;
+        this.head = head;
+    }
+
+    /**
+     * Takes over the rows of an earlier run. A file that is missing or empty holds none.
+     *
+     * @throws InputException if the file is not such a result or its settings differ, naming them
+     */
+    void resume(EvalSettings settings) throws IOException {
+        if (path == null || !Files.exists(path) || Files.size(path) == 0) {
+            return;
+        }
+        JsonNode saved;
+        try {
+            saved = Json.MAPPER.readTree(path.toFile());
+        } catch (JsonProcessingException e) {
+            throw new InputException(path + " cannot be resumed: it is not JSON (" + e.getOriginalMessage() + ").", e);
+        }
+        if (!saved.path("settings").isObject() || !saved.path("results").isArray()) {
+            throw new InputException(path + " cannot be resumed: it is not a result of eval --json.");
+        }
+        List<String> differences = settings.differencesFrom(saved.path("settings"));
+        if (!differences.isEmpty()) {
+            throw new InputException(path + " cannot be resumed, its settings differ: " + String.join("; ", differences)
+                    + ". Use the same options, or another --json file.");
+        }
+        for (JsonNode row : saved.path("results")) {
+            rows.add(fromJson(row));
+        }
+    }
+
+    /** The row of a task and length as far as it has come. */
+    Optional<EvaluationRow> find(String task, int segments) {
+        return rows.stream()
+                .filter(row -> row.task().equals(task) && row.segments() == segments)
+                .findFirst();
+    }
+
+    /** Puts a row in the place of its earlier state, or at the end, and writes the file. */
+    void update(EvaluationRow row) throws IOException {
+        for (int i = 0; i <= rows.size(); i++) {
+            if (i == rows.size()) {
+                rows.add(row);
+                break;
+            }
+            if (rows.get(i).task().equals(row.task()) && rows.get(i).segments() == row.segments()) {
+                rows.set(i, row);
+                break;
+            }
+        }
+        write();
+    }
+
+    /** Writes the file as it is now; synchronized, so that an interrupted program can wait for the end of it. */
+    synchronized void write() throws IOException {
+        if (path == null) {
+            return;
+        }
+        ObjectNode all = head.deepCopy();
+        ArrayNode results = all.putArray("results");
+        rows.forEach(row -> results.add(toJson(row)));
+        OutputFile.write(path, Json.bytes(all));
+    }
+
+    private static ObjectNode toJson(EvaluationRow row) {
+        ObjectNode node = Json.object();
+        node.put("task", row.task());
+        node.put("placement", row.placement());
+        node.put("alignment", row.alignment());
+        node.put("segments", row.segments());
+        node.put("tokens", row.tokens());
+        node.put("samples", row.samples());
+        node.put("correct", row.correct());
+        node.put("accuracy", row.accuracy());
+        node.put("ms_per_segment", row.msPerSegment());
+        node.put("tokens_per_second", row.tokensPerSecond());
+        node.put("peak_rss_bytes", row.peakRssBytes());
+        return node;
+    }
+
+    private EvaluationRow fromJson(JsonNode node) {
+        for (String field : List.of("segments", "tokens", "samples", "correct", "ms_per_segment", "peak_rss_bytes")) {
+            if (!node.path(field).isNumber()) {
+                throw new InputException(path + " cannot be resumed: a result in it has no number \"" + field + "\".");
+            }
+        }
+        return new EvaluationRow(
+                node.path("task").asText(),
+                node.path("placement").asText(),
+                node.path("alignment").asText(),
+                node.path("segments").asInt(),
+                node.path("tokens").asLong(),
+                node.path("samples").asInt(),
+                node.path("correct").asInt(),
+                node.path("accuracy").asDouble(),
+                node.path("ms_per_segment").asDouble(),
+                node.path("tokens_per_second").asDouble(),
+                node.path("peak_rss_bytes").asLong());
+    }
+}

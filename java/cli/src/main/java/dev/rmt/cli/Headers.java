@@ -1,0 +1,38 @@
+package dev.rmt.cli;
+
+import dev.rmt.DeviceInfo;
+import dev.rmt.ModelConfig;
+import dev.rmt.RmtModel;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The lines that say what runs, at the top of a command's output. */
+final class Headers {
+    private Headers() {}
+
+    static List<String> of(RmtModel model, String name) {
+        ModelConfig config = model.config();
+        DeviceInfo device = model.deviceInfo();
+        List<String> lines = new ArrayList<>();
+        lines.add("rmt " + Version.CURRENT + " on " + device.name() + " (" + device.isa() + ", " + threads(device) + ")");
+        lines.add("model      " + name + ": " + config.numLayers() + " layers of " + config.hiddenSize() + ", "
+                + Text.count(config.vocabSize()) + " pieces, segments of " + config.segmentSize() + " tokens, "
+                + config.numMemTokens() + " memory tokens");
+        if (!model.trained()) {
+            lines.add("           It is UNTRAINED: its weights are random, so its answers are guesses"
+                    + chance(config.numLabels()) + ".");
+        }
+        for (String notice : model.notices()) {
+            lines.add("           " + notice);
+        }
+        return lines;
+    }
+
+    private static String threads(DeviceInfo device) {
+        return device.threads() == 1 ? "1 thread" : device.threads() + " threads";
+    }
+
+    private static String chance(int labels) {
+        return labels < 2 ? "" : String.format(" (accuracy is at chance, about %.0f %%)", 100.0 / labels);
+    }
+}
