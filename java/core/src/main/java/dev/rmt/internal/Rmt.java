@@ -1,0 +1,179 @@
+package dev.rmt.internal;
+
+import org.bytedeco.javacpp.annotation.Cast;
+import org.bytedeco.javacpp.annotation.Const;
+import org.bytedeco.javacpp.annotation.Name;
+import org.bytedeco.javacpp.annotation.NoException;
+import org.bytedeco.javacpp.annotation.Platform;
+import org.bytedeco.javacpp.annotation.Properties;
+
+/**
+ * The native methods: the functions of rmt.h, flattened by rmt_jni.h. JavaCPP generates their JNI glue at build time;
+ * its run-time library is not used. Handles are addresses, 0 for none; texts are NUL-terminated UTF-8. Nothing here
+ * checks anything: only {@link NativeDevice}, {@link NativeModel} and {@link NativeMemory} may call it.
+ */
+@NoException
+@Properties(@Platform(include = "rmt_jni.h", link = "rmt_static", compiler = "cpp17"))
+final class Rmt {
+    static final int ABI_VERSION = 1;
+
+    static final int OK = 0;
+    static final int INVALID_ARGUMENT = 1;
+    static final int FAILED_PRECONDITION = 2;
+    static final int OUT_OF_MEMORY = 3;
+    static final int DEVICE = 4;
+    static final int INTERNAL = 5;
+
+    private Rmt() {}
+
+    @Name("rmt_abi_version")
+    static native int abiVersion();
+
+    @Name("rmt_jni_version")
+    static native void version(@Cast("char*") byte[] out, int size);
+
+    @Name("rmt_jni_cpu_isas")
+    static native void cpuIsas(@Cast("char*") byte[] out, int size);
+
+    @Name("rmt_jni_device_create")
+    static native int deviceCreate(
+            int threads,
+            @Cast("const char*") byte[] cpuIsa,
+            @Cast("int64_t*") long[] device,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_device_info")
+    static native int deviceInfo(
+            @Cast("int64_t") long device,
+            @Cast("char*") byte[] name,
+            @Cast("char*") byte[] cpuIsa,
+            @Cast("int64_t*") long[] numbers,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_device_destroy")
+    static native void deviceDestroy(@Cast("int64_t") long device);
+
+    @Name("rmt_jni_model_required_bytes")
+    static native int modelRequiredBytes(
+            @Cast("int64_t") long device,
+            @Const int[] shape,
+            float layerNormEps,
+            @Cast("int64_t*") long[] bytes,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_model_create")
+    static native int modelCreate(
+            @Cast("int64_t") long device,
+            @Const int[] shape,
+            float layerNormEps,
+            @Cast("int64_t*") long[] model,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_model_num_parameters")
+    static native int modelNumParameters(@Cast("int64_t") long model);
+
+    @Name("rmt_jni_model_parameter_info")
+    static native int modelParameterInfo(
+            @Cast("int64_t") long model,
+            int index,
+            @Cast("char*") byte[] name,
+            @Cast("int64_t*") long[] dims,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_model_set_parameter")
+    static native int modelSetParameter(
+            @Cast("int64_t") long model,
+            int index,
+            @Const float[] values,
+            @Cast("int64_t") long offset,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_model_get_parameter")
+    static native int modelGetParameter(
+            @Cast("int64_t") long model,
+            int index,
+            float[] values,
+            @Cast("int64_t") long offset,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_model_finish")
+    static native int modelFinish(@Cast("int64_t") long model, @Cast("char*") byte[] error, int errorSize);
+
+    @Name("rmt_jni_model_destroy")
+    static native void modelDestroy(@Cast("int64_t") long model);
+
+    @Name("rmt_jni_memory_required_bytes")
+    static native int memoryRequiredBytes(
+            @Cast("int64_t") long model,
+            int numSlots,
+            int maxBatchSize,
+            int maxInputLength,
+            @Cast("int64_t*") long[] bytes,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_memory_create")
+    static native int memoryCreate(
+            @Cast("int64_t") long model,
+            int numSlots,
+            int maxBatchSize,
+            int maxInputLength,
+            @Cast("int64_t*") long[] memory,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_memory_reset")
+    static native int memoryReset(
+            @Cast("int64_t") long memory, int slot, @Cast("char*") byte[] error, int errorSize);
+
+    @Name("rmt_jni_memory_copy")
+    static native int memoryCopy(
+            @Cast("int64_t") long memory, int fromSlot, int toSlot, @Cast("char*") byte[] error, int errorSize);
+
+    @Name("rmt_jni_memory_get")
+    static native int memoryGet(
+            @Cast("int64_t") long memory,
+            int slot,
+            int tensor,
+            float[] values,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_memory_set")
+    static native int memorySet(
+            @Cast("int64_t") long memory,
+            int slot,
+            int tensor,
+            @Const float[] values,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_memory_destroy")
+    static native void memoryDestroy(@Cast("int64_t") long memory);
+
+    @Name("rmt_jni_segment_forward")
+    static native int segmentForward(
+            @Cast("int64_t") long memory,
+            int batchSize,
+            int inputLength,
+            @Const int[] ids,
+            @Const int[] lengths,
+            @Const int[] slots,
+            @Const int[] readMemoryStart,
+            @Const int[] writeMemoryStart,
+            @Const int[] headPosition,
+            float[] logits,
+            @Cast("char*") byte[] error,
+            int errorSize);
+}

@@ -1,0 +1,145 @@
+package dev.rmt.internal;
+
+import java.util.Objects;
+
+/**
+ * One document of unknown length, cut LEFT: every S tokens are a segment, run as soon as it is full; up to S - 1 tokens
+ * wait. Slot 0 of the backend holds the document's memory; slot 1 is the copy on which questions are asked.
+ */
+public final class StreamRecurrence {
+    private static final int MEMORY = 0;
+    private static final int PROBE = 1;
+    /** Slots that the backend must have. */
+    public static final int NUM_SLOTS = 2;
+
+    private final SegmentBackend backend;
+    private final SegmentLayout layout;
+    private final SegmentBatch batch;
+    private final int[] pending;
+    private int pendingCount;
+    private long tokens;
+    private long segments;
+
+    public StreamRecurrence(SegmentBackend backend, SegmentLayout layout) {
+        if (backend.numSlots() < NUM_SLOTS) {
+            throw new IllegalArgumentException(
+                    "A stream needs " + NUM_SLOTS + " slots, not " + backend.numSlots() + ".");
+        }
+        this.backend = backend;
+        this.layout = layout;
+        batch = new SegmentBatch(1, layout.inputLength());
+        pending = new int[layout.segmentSize()];
+    }
+
+    /** Tokens read since the document began, the pending ones included. */
+    public long tokens() {
+        return tokens;
+    }
+
+    /** Segments run since the document began. */
+    public long segments() {
+        return segments;
+    }
+
+    /** Tokens that wait for their segment to be full. */
+    public int pendingCount() {
+        return pendingCount;
+    }
+
+    /** A copy of the tokens that wait. */
+    public int[] pendingIds() {
+        return java.util.Arrays.copyOf(pending, pendingCount);
+    }
+
+    /** Goes on where another stream stopped; the memory itself is set in the backend. */
+    public void restore(int[] pendingIds, long tokensRead, long segmentsRun) {
+        if (pendingIds.length >= pending.length) {
+            throw new IllegalArgumentException(pendingIds.length + " pending tokens are not fewer than the "
+                    + pending.length + " of a segment.");
+        }
+        System.arraycopy(pendingIds, 0, pending, 0, pendingIds.length);
+        pendingCount = pendingIds.length;
+        tokens = tokensRead;
+        segments = segmentsRun;
+    }
+
+    /** Where the next ids go: {@link #room()} of them, from {@link #pendingCount()} on; then {@link #added}. */
+    public int[] buffer() {
+        return pending;
+    }
+
+    /** Tokens that the segment still takes; 0 only after a device failed to run a full one. */
+    public int room() {
+        return pending.length - pendingCount;
+    }
+
+    /** Says that {@code count} ids were written to {@link #buffer()}. */
+    public void added(int count) {
+        Objects.checkFromIndexSize(pendingCount, count, pending.length);
+        pendingCount += count;
+        tokens += count;
+    }
+
+    /**
+     * Runs the segment if it is full.
+     *
+     * @return whether one was run. If the device fails, the tokens go on waiting.
+     */
+    public boolean runIfFull() {
+        if (pendingCount < pending.length) {
+            return false;
+        }
+        run(MEMORY, pending, 0, pendingCount, true, null);
+        pendingCount = 0;
+        segments++;
+        return true;
+    }
+
+    /**
+     * Asks on a copy of the memory: the tokens that wait, {@code tail} and the question are read on it, as many full
+     * segments as there are, the question never cut.
+     *
+     * @param tail ids that would follow if the text ended here, {@code tailCount} of them
+     * @param question 1 ... S ids
+     * @return logits, one for each label
+     */
+    public float[] ask(int[] tail, int tailCount, int[] question) {
+        int segmentSize = layout.segmentSize();
+        if (question.length < 1 || question.length > segmentSize) {
+            throw new IllegalArgumentException(
+                    "A question must have 1 to " + segmentSize + " tokens, not " + question.length + ".");
+        }
+        int total = Math.addExact(pendingCount, tailCount);
+        int[] text = new int[Math.addExact(total, question.length)];
+        System.arraycopy(pending, 0, text, 0, pendingCount);
+        System.arraycopy(tail, 0, text, pendingCount, tailCount);
+        System.arraycopy(question, 0, text, total, question.length);
+
+        backend.copy(MEMORY, PROBE);
+        int at = 0;
+        while (text.length - at > segmentSize) {
+            int count = Math.min(segmentSize, total - at);
+            run(PROBE, text, at, count, true, null);
+            at += count;
+        }
+        float[] logits = new float[backend.numLabels()];
+        run(PROBE, text, at, text.length - at, false, logits);
+        return logits;
+    }
+
+    private void run(int slot, int[] content, int offset, int count, boolean writeMemory, float[] logits) {
+        batch.clear();
+        layout.addTo(batch, slot, content, offset, count, writeMemory, logits != null);
+        backend.forward(batch, logits);
+    }
+
+    /** @param values (M, H), written */
+    public void getMemory(float[] values) {
+        backend.getMemory(MEMORY, values);
+    }
+
+    /** @param values (M, H), copied */
+    public void setMemory(float[] values) {
+        backend.setMemory(MEMORY, values);
+    }
+}
