@@ -1,0 +1,179 @@
+// attention.h - softmax attention of one head for the rows of one slice, without the T x T matrix of scores.
+#pragma once
+
+#include "kernels/cpu/layout.h"
+
+namespace rmt::RMT_ISA {
+namespace {
+
+constexpr float kMinusInfinity = -__builtin_inff();
+
+// What a slice attends to. Panels are `panel_stride` apart; columns of the head lie kRows apart in a panel.
+struct AttentionHead {
+  const float *keys;    // first column of the head in panel 0
+  const float *values;  // likewise
+  int64_t panel_stride;
+  int32_t head_size;
+  int32_t length;  // keys that count
+  float scale;     // log2(e) / sqrt(head_size): softmax is computed with powers of two
+};
+
+// Scores of kWidth neighbouring keys: scores[n] = sum over d of query[d] x keys[d][n]. Keys from `valid` on do not
+// enter the maximum; with kMasked, key n counts only for rows at or behind position `key_position + n`.
+template <int32_t kNumVectors, int32_t kWidth, bool kMasked>
+__attribute__((noinline)) void score_tile(const float *query, const float *keys, int32_t head_size, int32_t valid,
+                                          float key_position, const Vec *positions, float *scores, Vec *maximum) {
+  Vec sum[kNumVectors][kWidth];
+#pragma GCC unroll 16
+  for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = Vec{};
+  }
+  for (int32_t d = 0; d < head_size; ++d) {
+    Vec q[kNumVectors];
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) q[v] = load(query + d * kRows + v * kLanes);
+#pragma GCC unroll 16
+    for (int32_t n = 0; n < kWidth; ++n) {
+      const Vec key = splat(keys[d * kRows + n]);
+#pragma GCC unroll 16
+      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = fma(q[v], key, sum[v][n]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int32_t v = 0; v < kNumVectors; ++v) {
+    Vec m = maximum[v];
+#pragma GCC unroll 16
+    for (int32_t n = 0; n < kWidth; ++n) {
+      Vec s = sum[v][n];
+      if (kMasked) {
+        const Vec key = splat(key_position + static_cast<float>(n));
+        s = positions[v] >= key ? s : splat(kMinusInfinity);
+      }
+      store(scores + n * kRows + v * kLanes, s);
+      if (n < valid) m = max(m, s);
+    }
+    maximum[v] = m;
+  }
+}
+
+// output[n] = output[n] x keep + sum over keys of weights[j] x values[n][j], kWidth columns. `first`: there is no
+// output yet.
+template <int32_t kNumVectors, int32_t kWidth>
+__attribute__((noinline)) void value_tile(const float *weights, const float *values, int64_t panel_stride,
+                                          int32_t num_keys, bool first, const Vec *keep, float *output) {
+  Vec sum[kNumVectors][kWidth];
+#pragma GCC unroll 16
+  for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = Vec{};
+  }
+  for (int32_t begin = 0; begin < num_keys; begin += kRows, values += panel_stride, weights += kRows * kRows) {
+    const int32_t count = min(kRows, num_keys - begin);
+    for (int32_t j = 0; j < count; ++j) {
+      Vec p[kNumVectors];
+#pragma GCC unroll 16
+      for (int32_t v = 0; v < kNumVectors; ++v) p[v] = load(weights + j * kRows + v * kLanes);
+#pragma GCC unroll 16
+      for (int32_t n = 0; n < kWidth; ++n) {
+        const Vec value = splat(values[n * kRows + j]);
+#pragma GCC unroll 16
+        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = fma(p[v], value, sum[v][n]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) {
+      float *o = output + n * kRows + v * kLanes;
+      store(o, first ? sum[v][n] : fma(load(o), keep[v], sum[v][n]));
+    }
+  }
+}
+
+// context = softmax(query x keys^T / sqrt(head_size)) x values for the rows of a slice, with a running maximum and sum
+// over blocks of keys. `query` and `context` point at the slice's rows in the first column of the head; `scratch` holds
+// (kKeyBlock + head_size) x kRows values. Rows behind `length` get some finite value. `first_row` is the position of
+// the slice's first row, used if `causal`.
+template <int32_t kNumVectors>
+inline void attend(const AttentionHead &head, const float *query, int32_t first_row, bool causal, float *scratch,
+                   float *context) {
+  float *const scores = scratch;
+  float *const output = scratch + kKeyBlock * kRows;
+  const Vec scale = splat(head.scale);
+  Vec positions[kNumVectors];
+  Vec maximum[kNumVectors];
+  Vec sum[kNumVectors];
+  for (int32_t v = 0; v < kNumVectors; ++v) {
+    for (int32_t i = 0; i < kLanes; ++i) positions[v][i] = static_cast<float>(first_row + v * kLanes + i);
+    maximum[v] = splat(kMinusInfinity);
+    sum[v] = Vec{};
+  }
+  const int32_t end = causal ? min(head.length, first_row + kNumVectors * kLanes) : head.length;
+
+  for (int32_t block = 0; block < end; block += kKeyBlock) {
+    const int32_t num_keys = min(kKeyBlock, end - block);
+    const int64_t block_offset = block / kRows * head.panel_stride;
+
+    Vec new_maximum[kNumVectors];
+    for (int32_t v = 0; v < kNumVectors; ++v) new_maximum[v] = maximum[v];
+    for (int32_t j = 0; j < num_keys; j += kKeyTile) {
+      const float *keys = head.keys + block_offset + j / kRows * head.panel_stride + j % kRows;
+      const int32_t valid = num_keys - j;
+      if (causal && block + j + kKeyTile > first_row) {
+        score_tile<kNumVectors, kKeyTile, true>(query, keys, head.head_size, valid, static_cast<float>(block + j),
+                                                positions, scores + j * kRows, new_maximum);
+      } else {
+        score_tile<kNumVectors, kKeyTile, false>(query, keys, head.head_size, valid, 0.0f, positions,
+                                                 scores + j * kRows, new_maximum);
+      }
+    }
+
+    Vec keep[kNumVectors];
+    Vec base[kNumVectors];
+    Vec block_sum[kNumVectors];
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) {
+      keep[v] = exp2((maximum[v] - new_maximum[v]) * scale);
+      base[v] = -new_maximum[v] * scale;
+      maximum[v] = new_maximum[v];
+      block_sum[v] = Vec{};
+    }
+    for (int32_t j = 0; j < num_keys; ++j) {
+#pragma GCC unroll 16
+      for (int32_t v = 0; v < kNumVectors; ++v) {
+        float *s = scores + j * kRows + v * kLanes;
+        const Vec p = exp2(fma(load(s), scale, base[v]));
+        store(s, p);
+        block_sum[v] += p;
+      }
+    }
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = fma(sum[v], keep[v], block_sum[v]);
+
+    const float *values = head.values + block_offset;
+    const bool first = block == 0;
+    int32_t d = 0;
+    for (; d + kValueTile <= head.head_size; d += kValueTile) {
+      value_tile<kNumVectors, kValueTile>(scores, values + d * kRows, head.panel_stride, num_keys, first, keep,
+                                          output + d * kRows);
+    }
+    for (; d < head.head_size; ++d) {
+      value_tile<kNumVectors, 1>(scores, values + d * kRows, head.panel_stride, num_keys, first, keep,
+                                 output + d * kRows);
+    }
+  }
+
+  for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = 1.0f / sum[v];
+  for (int32_t d = 0; d < head.head_size; ++d) {
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) {
+      const int32_t at = d * kRows + v * kLanes;
+      store(context + at, load(output + at) * sum[v]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rmt::RMT_ISA

@@ -1,0 +1,369 @@
+// backend.h - the backend table for one instruction set.
+//
+// Included by avx512.cpp, avx2.cpp and portable.cpp only, which define RMT_ISA and are compiled with the flags of their
+// instruction set (cmake/RmtIsa.cmake). The one symbol that leaves each object is RMT_ISA_backend().
+#pragma once
+
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/layout.h"
+#include "kernels/cpu/linear.h"
+#include "kernels/cpu/memory.h"
+#include "kernels/cpu/rows.h"
+#include "kernels/thread_pool.h"
+
+#define RMT_JOIN_(a, b) a##b
+#define RMT_JOIN(a, b) RMT_JOIN_(a, b)
+#define RMT_QUOTE_(a) #a
+#define RMT_QUOTE(a) RMT_QUOTE_(a)
+
+namespace rmt {
+
+const Backend *RMT_JOIN(RMT_ISA, _backend)();
+
+namespace RMT_ISA {
+namespace {
+
+// ---- weights ----------------------------------------------------------------------------------------------------
+
+int64_t weights_bytes(const ModelShape &shape) {
+  return WeightsLayout(shape).floats * static_cast<int64_t>(sizeof(float));
+}
+
+void *create_weights(const ModelShape &shape) { return allocate_zeroed(weights_bytes(shape)); }
+
+void destroy_weights(void *weights) { release(weights); }
+
+// Calls copy(place of the element, index into the caller's values, stride, count) for each run of `count` elements.
+template <typename Copy>
+void for_each_run(const ModelShape &shape, Tensor tensor, int32_t layer, int64_t offset, int64_t count,
+                  const Copy &copy) {
+  const int64_t begin = WeightsLayout(shape).at(tensor, layer);
+  const TensorShape tensor_dims = tensor_shape(shape, tensor);
+  for (int64_t done = 0; done < count;) {
+    const int64_t row = (offset + done) / tensor_dims.columns;
+    const int64_t column = (offset + done) % tensor_dims.columns;
+    const int64_t rest_of_row = tensor_dims.columns - column;
+    const int64_t run_length = rest_of_row < count - done ? rest_of_row : count - done;
+    const Run run = run_of(tensor_dims, row, column);
+    copy(begin + run.offset, run.stride, done, run_length);
+    done += run_length;
+  }
+}
+
+void write_tensor(const ModelShape &shape, void *weights, Tensor tensor, int32_t layer, const float *values,
+                  int64_t offset, int64_t count) {
+  float *base = static_cast<float *>(weights);
+  for_each_run(shape, tensor, layer, offset, count, [&](int64_t place, int64_t stride, int64_t first, int64_t length) {
+    for (int64_t i = 0; i < length; ++i) base[place + i * stride] = values[first + i];
+  });
+}
+
+void read_tensor(const ModelShape &shape, const void *weights, Tensor tensor, int32_t layer, float *values,
+                 int64_t offset, int64_t count) {
+  const float *base = static_cast<const float *>(weights);
+  for_each_run(shape, tensor, layer, offset, count, [&](int64_t place, int64_t stride, int64_t first, int64_t length) {
+    for (int64_t i = 0; i < length; ++i) values[first + i] = base[place + i * stride];
+  });
+}
+
+// ---- workspace --------------------------------------------------------------------------------------------------
+
+int64_t workspace_bytes(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length, int32_t threads) {
+  return workspace_layout(shape, max_batch_size, max_input_length, threads).bytes;
+}
+
+void *create_workspace(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length, int32_t threads) {
+  const Workspace layout = workspace_layout(shape, max_batch_size, max_input_length, threads);
+  void *memory = allocate_zeroed(layout.bytes);
+  if (memory != nullptr) memcpy(memory, &layout, sizeof(layout));
+  return memory;
+}
+
+void destroy_workspace(void *workspace) { release(workspace); }
+
+// ---- tasks ------------------------------------------------------------------------------------------------------
+
+// What a task needs to know; one per call of an operation, on the caller's stack.
+struct Job {
+  const ModelShape *shape;
+  const float *weights;
+  Workspace *workspace;
+  const RowBlock *blocks;
+  bool causal;
+  WeightsLayout layout;
+
+  Job(const SegmentContext &context, const RowBlock *row_blocks)
+      : shape(context.shape),
+        weights(static_cast<const float *>(context.weights)),
+        workspace(static_cast<Workspace *>(context.workspace)),
+        blocks(row_blocks),
+        causal(context.causal),
+        layout(*context.shape) {}
+
+  const float *tensor(Tensor which, int32_t layer = 0) const { return weights + layout.at(which, layer); }
+  Linear linear_of(Tensor weight, Tensor bias, int32_t layer, int32_t in) const {
+    return {tensor(weight, layer), tensor(bias, layer), in};
+  }
+  Norm norm_of(Tensor weight, Tensor bias, int32_t layer) const {
+    return {tensor(weight, layer), tensor(bias, layer), shape->layer_norm_eps};
+  }
+};
+
+// Appends slices to the task list, kMaxGroup of a block to a task at most.
+struct TaskList {
+  Task *tasks;
+  int32_t group;
+  int32_t count = 0;
+
+  void add(int32_t block, const Slice &slice) {
+    if (count == 0 || tasks[count - 1].block != block || tasks[count - 1].num_slices == group) {
+      tasks[count].block = block;
+      tasks[count].num_slices = 0;
+      ++count;
+    }
+    Task &task = tasks[count - 1];
+    task.slices[task.num_slices++] = slice;
+  }
+};
+
+void add_valid_panels(const RowBlock &block, int32_t index, TaskList *list) {
+  const int32_t panels = divide_up(block.length, kRows);
+  for (int32_t p = 0; p < panels; ++p) list->add(index, {p, 0, kVectors});
+}
+
+// Panels with chosen rows; of a panel in which one vector holds them all, only that vector.
+void add_chosen_panels(const RowBlock &block, int32_t index, TaskList *list) {
+  if (block.num_rows == 0) {
+    add_valid_panels(block, index, list);
+    return;
+  }
+  const int32_t panels = divide_up(block.length, kRows);
+  for (int32_t p = 0; p < panels; ++p) {
+    int32_t first = kRows;
+    int32_t last = -1;
+    for (int32_t i = 0; i < block.num_rows; ++i) {
+      const int32_t begin = max(block.rows[i].begin - p * kRows, 0);
+      const int32_t end = min(block.rows[i].end - p * kRows, kRows);
+      if (begin >= end) continue;
+      first = min(first, begin / kLanes);
+      last = max(last, (end - 1) / kLanes);
+    }
+    if (last < 0) continue;
+    if (first == last) {
+      list->add(index, {p, first, 1});
+    } else {
+      list->add(index, {p, 0, kVectors});
+    }
+  }
+}
+
+// Panels per task: large enough that a weight tile is used more than once while it is near, small enough that every
+// thread has several tasks.
+int32_t group_size(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+  int32_t panels = 0;
+  for (int32_t i = 0; i < num_blocks; ++i) panels += divide_up(blocks[i].length, kRows);
+  const int32_t wanted = panels / (4 * context.pool->threads());
+  return wanted < 1 ? 1 : min(wanted, kMaxGroup);
+}
+
+template <void (*kAddPanels)(const RowBlock &, int32_t, TaskList *)>
+int32_t list_tasks(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+  TaskList list{static_cast<Workspace *>(context.workspace)->task_list(), group_size(context, blocks, num_blocks)};
+  for (int32_t i = 0; i < num_blocks; ++i) kAddPanels(blocks[i], i, &list);
+  return list.count;
+}
+
+// ---- operations -------------------------------------------------------------------------------------------------
+
+void embed_task(void *context, int index, int) {
+  const Job &job = *static_cast<const Job *>(context);
+  const Task &task = job.workspace->task_list()[index];
+  const RowBlock &block = job.blocks[task.block];
+  const EmbeddingTables tables{job.tensor(Tensor::kWordEmbeddings), job.tensor(Tensor::kPositionEmbeddings),
+                               job.tensor(Tensor::kTypeEmbeddings)};
+  const Norm norm = job.norm_of(Tensor::kEmbeddingNormWeight, Tensor::kEmbeddingNormBias, 0);
+  for (int32_t i = 0; i < task.num_slices; ++i) {
+    const int32_t panel = task.slices[i].panel;
+    float *out = job.workspace->hidden_of(block.index) + panel * job.workspace->hidden_panel;
+    embed_panel(tables, norm, *job.shape, block, panel, out);
+  }
+}
+
+void embed(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+  Job job(context, blocks);
+  context.pool->run(list_tasks<add_valid_panels>(context, blocks, num_blocks), embed_task, &job);
+}
+
+// Keys and values of a group of panels.
+void keys_values_task(void *context, int index, int) {
+  const Job &job = *static_cast<const Job *>(context);
+  const Task &task = job.workspace->task_list()[index];
+  const RowBlock &block = job.blocks[task.block];
+  const int32_t columns = job.shape->hidden_size;
+  LinearRows keys[kMaxGroup];
+  LinearRows values[kMaxGroup];
+  for (int32_t i = 0; i < task.num_slices; ++i) {
+    const int64_t offset = task.slices[i].panel * job.workspace->hidden_panel;
+    const float *in = job.workspace->hidden_of(block.index) + offset;
+    keys[i] = {in, nullptr, job.workspace->keys_of(block.index) + offset, kVectors};
+    values[i] = {in, nullptr, job.workspace->values_of(block.index) + offset, kVectors};
+  }
+  const Linear key = job.linear_of(Tensor::kKeyWeight, Tensor::kKeyBias, block.layer, columns);
+  const Linear value = job.linear_of(Tensor::kValueWeight, Tensor::kValueBias, block.layer, columns);
+  linear<Activation::kNone>(key, 0, columns, 0, columns, keys, task.num_slices);
+  linear<Activation::kNone>(value, 0, columns, 0, columns, values, task.num_slices);
+}
+
+// Queries, attention of all heads, output projection, residual and LayerNorm of a group of slices.
+void attention_task(void *context, int index, int worker) {
+  const Job &job = *static_cast<const Job *>(context);
+  Workspace &workspace = *job.workspace;
+  const Task &task = workspace.task_list()[index];
+  const RowBlock &block = job.blocks[task.block];
+  const ModelShape &shape = *job.shape;
+  const int32_t columns = shape.hidden_size;
+  float *queries = workspace.scratch_of(worker);
+  float *contexts = queries + kMaxGroup * workspace.hidden_panel;
+  float *scratch = contexts + kMaxGroup * workspace.hidden_panel;
+
+  LinearRows query_rows[kMaxGroup];
+  LinearRows output_rows[kMaxGroup];
+  for (int32_t i = 0; i < task.num_slices; ++i) {
+    const Slice &slice = task.slices[i];
+    const float *x =
+        workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
+    query_rows[i] = {x, nullptr, queries + i * workspace.hidden_panel, slice.vectors};
+    output_rows[i] = {contexts + i * workspace.hidden_panel, x, queries + i * workspace.hidden_panel, slice.vectors};
+  }
+  const Linear query = job.linear_of(Tensor::kQueryWeight, Tensor::kQueryBias, block.layer, columns);
+  linear<Activation::kNone>(query, 0, columns, 0, columns, query_rows, task.num_slices);
+
+  AttentionHead head;
+  head.panel_stride = workspace.hidden_panel;
+  head.head_size = shape.head_size;
+  head.length = block.length;
+  head.scale = 1.44269504f / __builtin_sqrtf(static_cast<float>(shape.head_size));
+  for (int32_t h = 0; h < shape.num_heads; ++h) {  // the keys and values of a head serve all slices while they are near
+    const int64_t column = static_cast<int64_t>(h) * shape.head_size * kRows;
+    head.keys = workspace.keys_of(block.index) + column;
+    head.values = workspace.values_of(block.index) + column;
+    for (int32_t i = 0; i < task.num_slices; ++i) {
+      const Slice &slice = task.slices[i];
+      const float *q = queries + i * workspace.hidden_panel + column;
+      float *out = contexts + i * workspace.hidden_panel + column;
+      const int32_t first_row = slice.panel * kRows + slice.first_vector * kLanes;
+      if (slice.vectors == kVectors) {
+        attend<kVectors>(head, q, first_row, job.causal, scratch, out);
+      } else {
+        attend<1>(head, q, first_row, job.causal, scratch, out);
+      }
+    }
+  }
+
+  const Linear output =
+      job.linear_of(Tensor::kAttentionOutputWeight, Tensor::kAttentionOutputBias, block.layer, columns);
+  linear<Activation::kNone>(output, 0, columns, 0, columns, output_rows, task.num_slices);
+  const Norm norm = job.norm_of(Tensor::kAttentionNormWeight, Tensor::kAttentionNormBias, block.layer);
+  for (int32_t i = 0; i < task.num_slices; ++i) {
+    const Slice &slice = task.slices[i];
+    float *x = workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
+    layer_norm(norm, columns, slice.vectors, output_rows[i].out, x);
+  }
+}
+
+void attention_block(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+  Job job(context, blocks);
+  context.pool->run(list_tasks<add_valid_panels>(context, blocks, num_blocks), keys_values_task, &job);
+  context.pool->run(list_tasks<add_chosen_panels>(context, blocks, num_blocks), attention_task, &job);
+}
+
+// Both linears of the feed-forward block, residual and LayerNorm of a group of slices, by chunks of intermediate
+// columns that stay in the second cache.
+void feed_forward_task(void *context, int index, int worker) {
+  const Job &job = *static_cast<const Job *>(context);
+  Workspace &workspace = *job.workspace;
+  const Task &task = workspace.task_list()[index];
+  const RowBlock &block = job.blocks[task.block];
+  const int32_t columns = job.shape->hidden_size;
+  const int32_t intermediate_size = job.shape->intermediate_size;
+  const int32_t chunk = feed_forward_chunk(*job.shape);
+  float *outputs = workspace.scratch_of(worker);
+  float *intermediates = outputs + 2 * kMaxGroup * workspace.hidden_panel;
+
+  LinearRows inner_rows[kMaxGroup];
+  LinearRows outer_rows[kMaxGroup];
+  for (int32_t i = 0; i < task.num_slices; ++i) {
+    const Slice &slice = task.slices[i];
+    const float *x =
+        workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
+    float *inner = intermediates + static_cast<int64_t>(i) * chunk * kRows;
+    inner_rows[i] = {x, nullptr, inner, slice.vectors};
+    outer_rows[i] = {inner, x, outputs + i * workspace.hidden_panel, slice.vectors};
+  }
+  const Linear inner = job.linear_of(Tensor::kIntermediateWeight, Tensor::kIntermediateBias, block.layer, columns);
+  const Linear outer = job.linear_of(Tensor::kOutputWeight, Tensor::kOutputBias, block.layer, intermediate_size);
+  for (int32_t begin = 0; begin < intermediate_size; begin += chunk) {
+    const int32_t end = min(intermediate_size, begin + chunk);
+    linear<Activation::kGelu>(inner, 0, columns, begin, end, inner_rows, task.num_slices);
+    linear<Activation::kNone>(outer, begin, end, 0, columns, outer_rows, task.num_slices);
+  }
+  const Norm norm = job.norm_of(Tensor::kOutputNormWeight, Tensor::kOutputNormBias, block.layer);
+  for (int32_t i = 0; i < task.num_slices; ++i) {
+    const Slice &slice = task.slices[i];
+    float *x = workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
+    layer_norm(norm, columns, slice.vectors, outer_rows[i].out, x);
+  }
+}
+
+void feed_forward_block(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+  Job job(context, blocks);
+  context.pool->run(list_tasks<add_chosen_panels>(context, blocks, num_blocks), feed_forward_task, &job);
+}
+
+void read_rows(const SegmentContext &context, const RowBlock &block, RowRange rows, float *values) {
+  Workspace &workspace = *static_cast<Workspace *>(context.workspace);
+  const int32_t columns = context.shape->hidden_size;
+  for (int32_t row = rows.begin; row < rows.end; ++row, values += columns) {
+    const float *x = workspace.hidden_of(block.index) + row / kRows * workspace.hidden_panel + row % kRows;
+    for (int32_t c = 0; c < columns; ++c) values[c] = x[c * kRows];
+  }
+}
+
+void classify(const SegmentContext &context, const float *hidden, float *pooled, float *logits) {
+  const Job job(context, nullptr);
+  const int32_t columns = context.shape->hidden_size;
+  const int32_t labels = context.shape->num_labels;
+  const float *pooler = job.tensor(Tensor::kPoolerWeight);
+  const float *pooler_bias = job.tensor(Tensor::kPoolerBias);
+  const float *classifier = job.tensor(Tensor::kClassifierWeight);
+  // Logits are summed over one pooled value at a time, so that no row of them has to be kept.
+  constexpr int32_t kMaxLabels = 64;
+  for (int32_t first = 0; first == 0 || (logits != nullptr && first < labels); first += kMaxLabels) {
+    const int32_t count = logits != nullptr ? min(kMaxLabels, labels - first) : 0;
+    double sum[kMaxLabels] = {};
+    for (int32_t n = 0; n < columns; ++n) {
+      const double value = dot(hidden, pooler + static_cast<int64_t>(n) * columns, columns) + pooler_bias[n];
+      const float p = static_cast<float>(__builtin_tanh(value));
+      if (pooled != nullptr) pooled[n] = p;
+      for (int32_t i = 0; i < count; ++i) {
+        sum[i] += static_cast<double>(p) * classifier[static_cast<int64_t>(first + i) * columns + n];
+      }
+    }
+    for (int32_t i = 0; i < count; ++i) {
+      logits[first + i] = static_cast<float>(sum[i] + job.tensor(Tensor::kClassifierBias)[first + i]);
+    }
+  }
+}
+
+const Backend kBackend = {
+    RMT_QUOTE(RMT_ISA), weights_bytes,      create_weights,   destroy_weights,   write_tensor,
+    read_tensor,        workspace_bytes,    create_workspace, destroy_workspace, embed,
+    attention_block,    feed_forward_block, read_rows,        classify,
+};
+
+}  // namespace
+}  // namespace RMT_ISA
+
+const Backend *RMT_JOIN(RMT_ISA, _backend)() { return &RMT_ISA::kBackend; }
+
+}  // namespace rmt

@@ -1,0 +1,95 @@
+// rows.h - operations on the rows of a panel: LayerNorm, embedding, reading.
+#pragma once
+
+#include "kernels/cpu/layout.h"
+
+namespace rmt::RMT_ISA {
+namespace {
+
+// Sum over columns of value(c), with four partial sums per lane to keep rounding small.
+template <typename Value>
+RMT_INLINE Vec sum_columns(int32_t columns, const Value &value) {
+  Vec part[4] = {};
+  int32_t c = 0;
+  for (; c + 4 <= columns; c += 4) {
+#pragma GCC unroll 4
+    for (int32_t i = 0; i < 4; ++i) part[i] += value(c + i);
+  }
+  for (; c < columns; ++c) part[0] += value(c);
+  return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+struct Norm {
+  const float *weight;  // (H)
+  const float *bias;    // (H)
+  float eps;
+};
+
+// out = LayerNorm(in), in two passes; `in` and `out` may be the same.
+inline void layer_norm(const Norm &norm, int32_t columns, int32_t vectors, const float *in, float *out) {
+  const Vec share = splat(1.0f / static_cast<float>(columns));
+  for (int32_t v = 0; v < vectors; ++v, in += kLanes, out += kLanes) {
+    const Vec mean = share * sum_columns(columns, [in](int32_t c) { return load(in + c * kRows); });
+    const Vec variance = share * sum_columns(columns, [in, mean](int32_t c) {
+                           const Vec d = load(in + c * kRows) - mean;
+                           return d * d;
+                         });
+    const Vec factor = 1.0f / square_root(variance + norm.eps);
+    for (int32_t c = 0; c < columns; ++c) {
+      const Vec x = (load(in + c * kRows) - mean) * factor;
+      store(out + c * kRows, fma(x, splat(norm.weight[c]), splat(norm.bias[c])));
+    }
+  }
+}
+
+struct EmbeddingTables {
+  const float *words;      // (V, H)
+  const float *positions;  // panels of (P, H)
+  const float *type;       // (H): row 0
+};
+
+// One panel of x = LayerNorm(word + position + type). Rows behind the valid ones repeat the last word: they never reach
+// a result, but must stay finite.
+inline void embed_panel(const EmbeddingTables &tables, const Norm &norm, const ModelShape &shape, const RowBlock &block,
+                        int32_t panel, float *out) {
+  const int32_t columns = shape.hidden_size;
+  const float *row[kRows];
+  for (int32_t r = 0; r < kRows; ++r) {
+    const int32_t position = min(panel * kRows + r, block.length - 1);
+    const int32_t memory_row = position - block.read_memory_start;
+    const bool is_memory = block.read_memory_start >= 0 && memory_row >= 0 && memory_row < shape.num_mem_tokens;
+    row[r] = is_memory ? block.read_memory + static_cast<int64_t>(memory_row) * columns
+                       : tables.words + static_cast<int64_t>(block.ids[position]) * columns;
+  }
+  constexpr int32_t kColumnBlock = 16;  // a cache line of each row
+  for (int32_t begin = 0; begin < columns; begin += kColumnBlock) {
+    const int32_t end = min(columns, begin + kColumnBlock);
+    for (int32_t r = 0; r < kRows; ++r) {
+      for (int32_t c = begin; c < end; ++c) out[c * kRows + r] = row[r][c];
+    }
+  }
+  const float *positions = tables.positions + static_cast<int64_t>(panel) * kRows * columns;
+  for (int32_t c = 0; c < columns; ++c) {
+    for (int32_t v = 0; v < kVectors; ++v) {
+      const int32_t at = c * kRows + v * kLanes;
+      store(out + at, load(out + at) + (load(positions + at) + tables.type[c]));
+    }
+  }
+  layer_norm(norm, columns, kVectors, out, out);
+}
+
+// Scalar product with eight partial sums in double: one row only, and nothing waits for it.
+inline double dot(const float *a, const float *b, int32_t count) {
+  double part[8] = {};
+  int32_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    for (int32_t j = 0; j < 8; ++j) part[j] += static_cast<double>(a[i + j]) * b[i + j];
+  }
+  double sum = 0;
+  for (; i < count; ++i) sum += static_cast<double>(a[i]) * b[i];
+  for (int32_t j = 0; j < 8; ++j) sum += part[j];
+  return sum;
+}
+
+}  // namespace
+}  // namespace rmt::RMT_ISA
