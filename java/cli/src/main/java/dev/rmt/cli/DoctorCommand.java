@@ -14,6 +14,7 @@ import picocli.CommandLine.Mixin;
 /** {@code rmt doctor}: what this machine offers, and whether the chosen device computes. */
 @Command(
         name = "doctor",
+        header = "Say what this machine offers, and whether the device works.",
         customSynopsis = "java -jar rmt.jar doctor [OPTIONS]",
         description = {
             "",
@@ -24,7 +25,7 @@ import picocli.CommandLine.Mixin;
             "  Is this machine fit?",
             "    java -jar rmt.jar doctor",
             "  Does the slowest path work too?",
-            "    RMT_CPU_ISA=portable java -jar rmt.jar doctor --device cpu --threads 1"
+            "    RMT_CPU_ISA=portable java -jar rmt.jar doctor --threads 1"
         })
 final class DoctorCommand implements Callable<Integer> {
     @Mixin
@@ -37,17 +38,22 @@ final class DoctorCommand implements Callable<Integer> {
         out.println("rmt         " + Version.CURRENT);
         out.println("system      " + machine.system());
         out.println("processors  " + Runtime.getRuntime().availableProcessors() + " for this process"
-                + machine.cpuLimit().map(limit -> " (cgroup limit: " + limit + ")").orElse(""));
+                + machine.cpuLimit()
+                        .map(limit -> " (cgroup limit: " + limit + ")")
+                        .orElse(""));
         out.println("memory      " + machine.memory());
-        out.println("java        " + System.getProperty("java.version") + " (" + System.getProperty("java.vendor") + "), "
-                + System.getProperty("java.home") + ", heap of at most "
-                + Text.bytes(Runtime.getRuntime().maxMemory()));
+        out.println(
+                "java        " + System.getProperty("java.version") + " (" + System.getProperty("java.vendor") + "), "
+                        + System.getProperty("java.home") + ", heap of at most "
+                        + Text.bytes(Runtime.getRuntime().maxMemory()));
         out.println("c library   " + machine.cLibrary());
         out.flush();
         try {
             Device.Library library = Device.library();
             out.println("native      librmt " + library.version() + ", loaded from " + library.file()
-                    + Machine.neededGlibc(library.file()).map(v -> ", needs glibc " + v).orElse(""));
+                    + Machine.neededGlibc(library.file())
+                            .map(v -> ", needs glibc " + v)
+                            .orElse(""));
             out.println("cpu         can run " + String.join(", ", library.cpuIsas()) + environment());
             out.println("cuda        " + cuda());
             Device chosen = device.open();

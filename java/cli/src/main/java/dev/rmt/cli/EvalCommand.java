@@ -29,23 +29,26 @@ import picocli.CommandLine.Spec;
 /** {@code rmt eval}: the main job. Hides facts in long texts, asks for them at the end, counts right answers. */
 @Command(
         name = "eval",
+        header = "Test what a model remembers: the main job.",
         customSynopsis = "java -jar rmt.jar eval [OPTIONS]",
         description = {
             "",
             "Tests what a model remembers. A sample is a text of SEGMENTS segments with one or two facts in it and a question"
-                    + " at its very end; the answer is one of six places, so guessing is right in about 17 % of the"
+                    + " at its very end; the answer is one of six places, so guessing is right in about 17 %% of the"
                     + " samples. Prints accuracy, speed and peak memory for every task and length."
         },
         footer = {
-            "  All three tasks, 1 to 4096 segments (2,043,904 tokens), with the built-in (untrained) model:",
+            "  All three tasks, 1 to 4096 segments (2,043,904 tokens), built-in model:",
             "    java -jar rmt.jar eval",
-            "  A model of yours on your own books as noise:",
-            "    java -jar rmt.jar eval --model my-model --noise books/ --segments 1,4,16 --samples 200",
-            "  One task, results as JSON after every batch; go on after an interruption:",
-            "    java -jar rmt.jar eval --task detect --segments 1024 --samples 500 --json detect.json",
-            "    java -jar rmt.jar eval --task detect --segments 1024 --samples 500 --json detect.json --resume",
+            "  A model of yours, with your own books as noise:",
+            "    java -jar rmt.jar eval --model my-model --noise books/ \\",
+            "        --segments 1,4,16 --samples 200",
+            "  One task, saved after every batch; after an interruption, go on:",
+            "    java -jar rmt.jar eval --task detect --segments 1024 --json detect.json",
+            "    java -jar rmt.jar eval --task detect --segments 1024 --json detect.json \\",
+            "        --resume",
             "  Was it the memory? The same without it:",
-            "    java -jar rmt.jar eval --model my-model --segments 4 --samples 200 --reset-memory"
+            "    java -jar rmt.jar eval --model my-model --segments 4 --reset-memory"
         })
 final class EvalCommand implements Callable<Integer> {
     private static final List<Integer> DEFAULT_SEGMENTS = List.of(1, 16, 256, 4096);
@@ -73,8 +76,8 @@ final class EvalCommand implements Callable<Integer> {
             paramLabel = "N",
             converter = Converters.Positive.class,
             description = {
-                "Samples for each task and length (default: 100, and fewer where that is more than 1024 segments; 1 from 1024"
-                        + " segments on)."
+                "Samples for each task and length (default: 100, fewer where that is more than 1024 segments in all; at least"
+                        + " 1)."
             })
     private Integer samples;
 
@@ -204,8 +207,9 @@ final class EvalCommand implements Callable<Integer> {
     private void requirePlaces(RmtModel model) {
         List<String> labels = model.config().labels();
         if (!labels.equals(MemoryTask.LABELS)) {
-            throw new InputException("The tasks ask for one of " + String.join(", ", MemoryTask.LABELS) + ", but " + models.name()
-                    + " answers " + (labels.isEmpty() ? "nothing (it has no classifier)" : String.join(", ", labels)) + ".");
+            throw new InputException("The tasks ask for one of " + String.join(", ", MemoryTask.LABELS) + ", but "
+                    + models.name() + " answers "
+                    + (labels.isEmpty() ? "nothing (it has no classifier)" : String.join(", ", labels)) + ".");
         }
     }
 
@@ -219,7 +223,9 @@ final class EvalCommand implements Callable<Integer> {
                 .with("threads", model.deviceInfo().threads())
                 .with("seed", models.seed)
                 .with("task", tasks.stream().map(TaskKind::toString).distinct().collect(Collectors.joining(",")))
-                .with("segments", segments.stream().distinct().map(String::valueOf).collect(Collectors.joining(",")))
+                .with(
+                        "segments",
+                        segments.stream().distinct().map(String::valueOf).collect(Collectors.joining(",")))
                 .with("samples", samples == null ? "default" : samples)
                 .with("batch", batch)
                 .with("noise", noiseName())
@@ -243,16 +249,15 @@ final class EvalCommand implements Callable<Integer> {
     }
 
     private String noiseName() {
-        return noise == null
-                ? "generated"
-                : noise.stream().map(Path::toString).collect(Collectors.joining(" "));
+        return noise == null ? "generated" : noise.stream().map(Path::toString).collect(Collectors.joining(" "));
     }
 
     private void printHeader(PrintStream out, RmtModel model, Noise text) {
         Headers.of(model, models.name()).forEach(out::println);
         out.println("noise      " + (noise == null ? "generated prose" : noiseName()) + ", " + Text.count(text.tokens())
                 + " tokens, " + Text.percent(text.unknownShare()) + " [UNK]");
-        out.println("facts      " + (facts == null ? "generated, validation part" : facts) + ", placement " + placement);
+        out.println(
+                "facts      " + (facts == null ? "generated, validation part" : facts) + ", placement " + placement);
         out.println("segments   cut " + alignment
                 + (resetMemory ? ", memory RESET before the last one; facts are kept out of the last one" : ""));
         out.println();

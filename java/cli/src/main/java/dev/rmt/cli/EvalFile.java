@@ -66,8 +66,11 @@ final class EvalFile {
                 .findFirst();
     }
 
-    /** Puts a row in the place of its earlier state, or at the end, and writes the file. */
-    void update(EvaluationRow row) throws IOException {
+    /**
+     * Puts a row in the place of its earlier state, or at the end, and writes the file. Synchronized, so that a program that
+     * is interrupted can wait for the end of it.
+     */
+    synchronized void update(EvaluationRow row) throws IOException {
         for (int i = 0; i <= rows.size(); i++) {
             if (i == rows.size()) {
                 rows.add(row);
@@ -81,50 +84,21 @@ final class EvalFile {
         write();
     }
 
-    /** Writes the file as it is now; synchronized, so that an interrupted program can wait for the end of it. */
-    synchronized void write() throws IOException {
+    private void write() throws IOException {
         if (path == null) {
             return;
         }
         ObjectNode all = head.deepCopy();
         ArrayNode results = all.putArray("results");
-        rows.forEach(row -> results.add(toJson(row)));
+        rows.forEach(row -> results.add(Json.MAPPER.valueToTree(row)));
         OutputFile.write(path, Json.bytes(all));
     }
 
-    private static ObjectNode toJson(EvaluationRow row) {
-        ObjectNode node = Json.object();
-        node.put("task", row.task());
-        node.put("placement", row.placement());
-        node.put("alignment", row.alignment());
-        node.put("segments", row.segments());
-        node.put("tokens", row.tokens());
-        node.put("samples", row.samples());
-        node.put("correct", row.correct());
-        node.put("accuracy", row.accuracy());
-        node.put("ms_per_segment", row.msPerSegment());
-        node.put("tokens_per_second", row.tokensPerSecond());
-        node.put("peak_rss_bytes", row.peakRssBytes());
-        return node;
-    }
-
     private EvaluationRow fromJson(JsonNode node) {
-        for (String field : List.of("segments", "tokens", "samples", "correct", "ms_per_segment", "peak_rss_bytes")) {
-            if (!node.path(field).isNumber()) {
-                throw new InputException(path + " cannot be resumed: a result in it has no number \"" + field + "\".");
-            }
+        try {
+            return Json.MAPPER.treeToValue(node, EvaluationRow.class);
+        } catch (JsonProcessingException e) {
+            throw new InputException(path + " cannot be resumed: " + e.getOriginalMessage() + ".", e);
         }
-        return new EvaluationRow(
-                node.path("task").asText(),
-                node.path("placement").asText(),
-                node.path("alignment").asText(),
-                node.path("segments").asInt(),
-                node.path("tokens").asLong(),
-                node.path("samples").asInt(),
-                node.path("correct").asInt(),
-                node.path("accuracy").asDouble(),
-                node.path("ms_per_segment").asDouble(),
-                node.path("tokens_per_second").asDouble(),
-                node.path("peak_rss_bytes").asLong());
     }
 }

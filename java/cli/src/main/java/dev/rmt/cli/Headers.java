@@ -14,7 +14,8 @@ final class Headers {
         ModelConfig config = model.config();
         DeviceInfo device = model.deviceInfo();
         List<String> lines = new ArrayList<>();
-        lines.add("rmt " + Version.CURRENT + " on " + device.name() + " (" + device.isa() + ", " + threads(device) + ")");
+        lines.add(
+                "rmt " + Version.CURRENT + " on " + device.name() + " (" + device.isa() + ", " + threads(device) + ")");
         lines.add("model      " + name + ": " + config.numLayers() + " layers of " + config.hiddenSize() + ", "
                 + Text.count(config.vocabSize()) + " pieces, segments of " + config.segmentSize() + " tokens, "
                 + config.numMemTokens() + " memory tokens");

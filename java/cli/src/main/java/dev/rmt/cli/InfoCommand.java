@@ -19,6 +19,7 @@ import picocli.CommandLine.Parameters;
 /** {@code rmt info}: what a model directory holds. */
 @Command(
         name = "info",
+        header = "Say what a model directory holds.",
         customSynopsis = "java -jar rmt.jar info DIR",
         description = {
             "",
@@ -32,8 +33,7 @@ final class InfoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
-        try (ModelDirectory model =
-                ModelDirectory.open(directory, OptionalInt.empty(), LoadOptions.MemoryRows.AUTO)) {
+        try (ModelDirectory model = ModelDirectory.open(directory, OptionalInt.empty(), LoadOptions.MemoryRows.AUTO)) {
             print(System.out, model);
         }
         return ExitCodes.OK;
@@ -50,9 +50,10 @@ final class InfoCommand implements Callable<Integer> {
         out.println("model       " + directory);
         out.println("encoder     BERT, " + config.numLayers() + " layers of " + config.hiddenSize() + ", "
                 + config.numHeads() + " heads, feed-forward " + config.intermediateSize());
-        out.println("segment     " + config.inputLength() + " positions: " + config.segmentSize() + " tokens of content, "
-                + config.numMemTokens() + " memory tokens, " + ModelConfig.SPECIAL_TOKENS + " special tokens"
-                + (model.hasRmtObject() ? "" : " (config.json has no \"rmt\" object: these are defaults)"));
+        out.println(
+                "segment     " + config.inputLength() + " positions: " + config.segmentSize() + " tokens of content, "
+                        + config.numMemTokens() + " memory tokens, " + ModelConfig.SPECIAL_TOKENS + " special tokens"
+                        + (model.hasRmtObject() ? "" : " (config.json has no \"rmt\" object: these are defaults)"));
         out.println("labels      " + (config.labels().isEmpty() ? "none" : String.join(", ", config.labels())));
         out.println("vocabulary  " + Text.count(vocabulary.size()) + " pieces, "
                 + (model.tokenizer().options().lowerCase() ? "lower case" : "cased"));
@@ -60,8 +61,8 @@ final class InfoCommand implements Callable<Integer> {
         out.println("sha256      " + model.sha256());
         model.notices().forEach(notice -> out.println("notice      " + notice));
         out.println();
-        Table table = new Table(List.of(new Table.Column("tensor", 52), new Table.Column("shape", 14),
-                new Table.Column("parameters", 12)));
+        Table table = new Table(List.of(
+                new Table.Column("tensor", 52), new Table.Column("shape", 14), new Table.Column("parameters", 12)));
         out.println(table.header());
         for (String name : weights.names()) {
             long[] shape = weights.shape(name);

@@ -22,6 +22,7 @@ import picocli.CommandLine.Spec;
 /** {@code rmt init}: makes a new untrained model directory. */
 @Command(
         name = "init",
+        header = "Make a new untrained model directory.",
         customSynopsis = "java -jar rmt.jar init DIR [OPTIONS]",
         description = {
             "",
@@ -33,8 +34,8 @@ import picocli.CommandLine.Spec;
             "  A small model with the built-in vocabulary:",
             "    java -jar rmt.jar init my-model",
             "  A larger one, with a vocabulary made from your own texts:",
-            "    java -jar rmt.jar init my-model --hidden-size 256 --num-layers 4 --num-heads 4 \\",
-            "        --vocab-from books/*.txt --vocab-size 8000",
+            "    java -jar rmt.jar init my-model --hidden-size 256 --num-layers 4 \\",
+            "        --num-heads 4 --vocab-from books/*.txt --vocab-size 8000",
             "  With the vocabulary of another BERT:",
             "    java -jar rmt.jar init my-model --vocab bert/vocab.txt",
             "  What came out:",
@@ -79,7 +80,8 @@ final class InitCommand implements Callable<Integer> {
             paramLabel = "T",
             converter = Converters.Positive.class,
             defaultValue = "512",
-            description = "Positions of one segment: content, memory tokens and 3 special tokens (default: ${DEFAULT-VALUE}).")
+            description =
+                    "Positions of one segment: content, memory tokens and 3 special tokens (default: ${DEFAULT-VALUE}).")
     private int inputLength;
 
     @Option(
@@ -94,7 +96,8 @@ final class InitCommand implements Callable<Integer> {
             names = "--labels",
             paramLabel = "NAME",
             split = ",",
-            description = "What the classifier answers (default: the six places of the memory tasks, bathroom,hallway,...).")
+            description =
+                    "What the classifier answers (default: the six places of the memory tasks, bathroom,hallway,...).")
     private List<String> labels;
 
     @ArgGroup
@@ -136,13 +139,23 @@ final class InitCommand implements Callable<Integer> {
         if (vocabSize != null && vocabulary.texts == null) {
             throw usage("--vocab-size belongs to --vocab-from.");
         }
-        WordPieceTokenizer tokenizer = Vocabularies.choose(vocabulary.file, vocabulary.texts, vocabSize);
+        WordPieceTokenizer tokenizer = tokenizer();
         ModelConfig config = config(tokenizer.vocabulary().size());
         ModelWriter.write(directory, config, tokenizer, new RandomWeights(config, seed));
         System.out.println("Made " + directory + ": " + config.numLayers() + " layers of " + config.hiddenSize() + ", "
                 + Text.count(tokenizer.vocabulary().size()) + " pieces, segments of " + config.segmentSize()
                 + " tokens, " + config.numMemTokens() + " memory tokens. It is untrained.");
         return ExitCodes.OK;
+    }
+
+    private WordPieceTokenizer tokenizer() throws IOException {
+        if (vocabulary.file != null) {
+            return Vocabularies.ofFile(vocabulary.file);
+        }
+        if (vocabulary.texts != null) {
+            return Vocabularies.fromTexts(vocabulary.texts, vocabSize == null ? Vocabularies.DEFAULT_SIZE : vocabSize);
+        }
+        return Vocabularies.builtIn();
     }
 
     private void checkFolder() throws IOException {
@@ -152,8 +165,8 @@ final class InitCommand implements Callable<Integer> {
             }
             try (Stream<Path> content = Files.list(directory)) {
                 if (content.findAny().isPresent()) {
-                    throw new UnusableFileException(
-                            "The folder " + directory + " is not empty; give a new one, so that no model is overwritten.");
+                    throw new UnusableFileException("The folder " + directory
+                            + " is not empty; give a new one, so that no model is overwritten.");
                 }
             }
         }
@@ -164,9 +177,12 @@ final class InitCommand implements Callable<Integer> {
     }
 
     private ModelConfig config(int pieces) {
-        List<String> names = labels == null ? DefaultModel.LABELS : labels.stream().map(String::trim).toList();
+        List<String> names = labels == null
+                ? DefaultModel.LABELS
+                : labels.stream().map(String::trim).toList();
         if (names.stream().anyMatch(String::isEmpty) || new LinkedHashSet<>(names).size() < names.size()) {
-            throw usage("--labels needs names that are all different and not empty, not " + String.join(",", names) + ".");
+            throw usage(
+                    "--labels needs names that are all different and not empty, not " + String.join(",", names) + ".");
         }
         int heads = numHeads != null ? numHeads : hiddenSize % 64 == 0 ? hiddenSize / 64 : 1;
         if (intermediateSize == null && hiddenSize > Integer.MAX_VALUE / 4) {

@@ -27,8 +27,9 @@ final class Machine {
     static Machine look() {
         Map<String, Long> values = new HashMap<>();
         try (Stream<String> lines = Files.lines(Path.of("/proc/meminfo"))) {
-            lines.map(line -> line.split("\\s+")).filter(words -> words.length > 2).forEach(words ->
-                    values.put(words[0], Long.parseLong(words[1]) * 1024));
+            lines.map(line -> line.split("\\s+"))
+                    .filter(words -> words.length > 2)
+                    .forEach(words -> values.put(words[0], Long.parseLong(words[1]) * 1024));
         } catch (IOException | RuntimeException e) {
             // No Linux.
         }
@@ -58,7 +59,8 @@ final class Machine {
     Optional<String> cpuLimit() {
         return firstLine(CGROUP.resolve("cpu.max"))
                 .map(line -> line.split("\\s+"))
-                .filter(words -> words.length == 2 && words[0].matches("[0-9]{1,15}") && words[1].matches("[1-9][0-9]{0,14}"))
+                .filter(words ->
+                        words.length == 2 && words[0].matches("[0-9]{1,15}") && words[1].matches("[1-9][0-9]{0,14}"))
                 .map(words -> Text.number(Double.parseDouble(words[0]) / Double.parseDouble(words[1])));
     }
 

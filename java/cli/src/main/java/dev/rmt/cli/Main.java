@@ -29,8 +29,8 @@ public final class Main {
         commandLine.setUsageHelpAutoWidth(true);
         commandLine.setUsageHelpLongOptionsMaxWidth(32);
         commandLine.setParameterExceptionHandler((failure, arguments) -> usageError(failure));
-        commandLine.setExecutionExceptionHandler((failure, command, parsed) ->
-                Failures.report(failure, command.getCommandSpec().root().userObject() instanceof RootCommand root && root.debug));
+        commandLine.setExecutionExceptionHandler((failure, command, parsed) -> Failures.report(
+                failure, command.getCommandSpec().root().userObject() instanceof RootCommand root && root.debug));
         return commandLine;
     }
 

@@ -45,7 +45,8 @@ final class ModelOptions {
             paramLabel = "N",
             converter = Converters.Seed.class,
             defaultValue = "42",
-            description = "Seed of everything random: samples, and parts that a model lacks (default: ${DEFAULT-VALUE}).")
+            description =
+                    "Seed of everything random: samples, and parts that a model lacks (default: ${DEFAULT-VALUE}).")
     long seed;
 
     @Mixin
@@ -59,8 +60,8 @@ final class ModelOptions {
         if (model == null && (numMemTokens != null || memoryRows != null)) {
             throw new ParameterException(
                     command.commandLine(),
-                    (numMemTokens != null ? "--num-mem-tokens" : "--memory-rows") + " is for a --model that does not say it"
-                            + " itself; name the model.");
+                    (numMemTokens != null ? "--num-mem-tokens" : "--memory-rows")
+                            + " is for a --model that does not say it" + " itself; name the model.");
         }
         if (model != null && !Files.isDirectory(model)) {
             throw new UnusableFileException("--model " + model + ": "

@@ -21,8 +21,7 @@ final class OutputFile {
      */
     static void requireWritable(String option, Path file) {
         if (Files.isDirectory(file)) {
-            throw new UnusableFileException(
-                    option + " " + file + ": a folder stands there; give the name of a file.");
+            throw new UnusableFileException(option + " " + file + ": a folder stands there; give the name of a file.");
         }
         Path folder = folderOf(file);
         if (!Files.isDirectory(folder)) {
@@ -39,7 +38,8 @@ final class OutputFile {
             Files.delete(Files.createTempFile(folder, ".rmt-", ".tmp"));
         } catch (IOException e) {
             throw new UnusableFileException(
-                    option + " " + file + ": no file can be made in the folder " + folder + " (" + e.getMessage() + ").",
+                    option + " " + file + ": no file can be made in the folder " + folder + " (" + e.getMessage()
+                            + ").",
                     e);
         }
     }

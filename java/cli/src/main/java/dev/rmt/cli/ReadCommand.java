@@ -7,6 +7,7 @@ import dev.rmt.Memory;
 import dev.rmt.ReadReport;
 import dev.rmt.RmtModel;
 import dev.rmt.RmtSession;
+import dev.rmt.eval.PeakMemory;
 import java.io.ByteArrayInputStream;
 import java.io.FilterInputStream;
 import java.io.IOException;
@@ -28,6 +29,7 @@ import picocli.CommandLine.Spec;
 /** {@code rmt read}: reads real documents, answers a question, stops and goes on. */
 @Command(
         name = "read",
+        header = "Read documents of any length; ask; stop and go on.",
         customSynopsis = "java -jar rmt.jar read [OPTIONS] FILE... | -",
         description = {
             "",
@@ -40,10 +42,11 @@ import picocli.CommandLine.Spec;
             "  Read a book with the built-in (untrained) model:",
             "    java -jar rmt.jar read book.txt",
             "  Ask at the end:",
-            "    java -jar rmt.jar read book.txt --model my-model --question \"Where is Daniel?\"",
+            "    java -jar rmt.jar read book.txt --model my-model \\",
+            "        --question \"Where is Daniel?\"",
             "  Stop after a chapter and go on another day:",
-            "    java -jar rmt.jar read chapter1.txt --model my-model --save-memory reader.rmt",
-            "    java -jar rmt.jar read chapter2.txt --model my-model --memory reader.rmt",
+            "    java -jar rmt.jar read chapter1.txt --save-memory reader.rmt",
+            "    java -jar rmt.jar read chapter2.txt --memory reader.rmt",
             "  From a pipe, results as JSON:",
             "    zcat log.gz | java -jar rmt.jar read - --json result.json"
         })
@@ -59,7 +62,10 @@ final class ReadCommand implements Callable<Integer> {
     @Mixin
     private ModelOptions models;
 
-    @Option(names = "--question", paramLabel = "TEXT", description = "Ask this at the end. Reading could go on after it.")
+    @Option(
+            names = "--question",
+            paramLabel = "TEXT",
+            description = "Ask this at the end. Reading could go on after it.")
     private String question;
 
     @Option(names = "--memory", paramLabel = "FILE", description = "Go on from a memory saved by --save-memory.")
@@ -213,7 +219,8 @@ final class ReadCommand implements Callable<Integer> {
         }
 
         private void print(PrintStream out, long peakBytes) {
-            out.println("tokens     " + Text.count(tokens) + " (" + Text.percent(tokens == 0 ? 0 : (double) unknownTokens / tokens)
+            out.println("tokens     " + Text.count(tokens) + " ("
+                    + Text.percent(tokens == 0 ? 0 : (double) unknownTokens / tokens)
                     + " [UNK]" + (replacedBytes == 0 ? "" : ", " + Text.count(replacedBytes) + " bytes were not UTF-8")
                     + ")");
             out.println("segments   " + Text.count(segments) + ", pending " + Text.count(pendingTokens) + " tokens and "

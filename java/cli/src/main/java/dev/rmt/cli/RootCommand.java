@@ -33,14 +33,15 @@ import picocli.CommandLine.Spec;
             "  5:out of memory",
             "130:interrupted (what --json had is saved)"
         },
+        sortOptions = false,
         footerHeading = "%nExamples:%n",
-        subcommands = {
-            EvalCommand.class,
-            ReadCommand.class,
-            InitCommand.class,
-            InfoCommand.class,
-            DoctorCommand.class
-        })
+        footer = {
+            "  java -jar rmt.jar eval                    # the main job, with a small model",
+            "  java -jar rmt.jar read book.txt           # read a document of any length",
+            "  java -jar rmt.jar init my-model           # make a model directory",
+            "  java -jar rmt.jar eval --help             # options and examples of a command"
+        },
+        subcommands = {EvalCommand.class, ReadCommand.class, InitCommand.class, InfoCommand.class, DoctorCommand.class})
 final class RootCommand implements Runnable {
     @Option(names = "--debug", scope = ScopeType.INHERIT, description = "Print the stack trace of a failure too.")
     boolean debug;

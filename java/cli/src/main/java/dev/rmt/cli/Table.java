@@ -26,8 +26,11 @@ final class Table {
         StringBuilder line = new StringBuilder();
         for (int i = 0; i < cells.size(); i++) {
             Column column = columns.get(i);
-            String padding = " ".repeat(
-                    Math.max(0, Math.max(column.width(), column.title().length()) - cells.get(i).length()));
+            String padding = " "
+                    .repeat(Math.max(
+                            0,
+                            Math.max(column.width(), column.title().length())
+                                    - cells.get(i).length()));
             line.append(i == 0 ? "" : GAP);
             line.append(i == 0 ? cells.get(i) + padding : padding + cells.get(i));
         }

@@ -25,7 +25,8 @@ final class Version implements IVersionProvider {
         return new String[] {
             "rmt " + CURRENT,
             "Java " + System.getProperty("java.version") + ", " + System.getProperty("java.vendor"),
-            System.getProperty("os.name") + " " + System.getProperty("os.version") + ", " + System.getProperty("os.arch")
+            System.getProperty("os.name") + " " + System.getProperty("os.version") + ", "
+                    + System.getProperty("os.arch")
         };
     }
 }
