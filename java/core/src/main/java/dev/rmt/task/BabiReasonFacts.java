@@ -19,6 +19,7 @@ import java.util.regex.Pattern;
  */
 final class BabiReasonFacts implements ReasonFacts {
     private static final int MAX_LINE = 1000;
+    private static final long MAX_BYTES = 64 << 20; // half a million stories
     private static final Pattern NUMBERED = Pattern.compile("(\\d{1,9}) (.*)");
     private static final Pattern FACT = Pattern.compile("The (\\w+) is (\\w+) of the (\\w+)\\.");
     private static final Pattern WHAT_IS_DIRECTION = Pattern.compile("What is (\\w+) of the (\\w+)\\?");
@@ -32,10 +33,15 @@ final class BabiReasonFacts implements ReasonFacts {
 
     static BabiReasonFacts read(Path file) {
         if (!Files.isRegularFile(file)) {
-            throw new InputException("The facts " + file + (Files.exists(file) ? " are not a file" : " do not exist")
-                    + ": give a file in the format of bAbI task 4.");
+            throw new InputException(
+                    "The facts file " + file + (Files.exists(file) ? " is not a file" : " does not exist")
+                            + ": give a file in the format of bAbI task 4.");
         }
         try (BufferedReader reader = Files.newBufferedReader(file, StandardCharsets.UTF_8)) {
+            if (Files.size(file) > MAX_BYTES) {
+                throw new InputException("The facts file " + file + " is larger than " + (MAX_BYTES >> 20)
+                        + " MiB: give a file in the format of bAbI task 4.");
+            }
             return new BabiReasonFacts(new Parser(file).parse(reader));
         } catch (MalformedInputException e) {
             throw new InputException(

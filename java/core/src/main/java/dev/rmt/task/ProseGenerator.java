@@ -12,7 +12,7 @@ import java.util.SplittableRandom;
  * same seed writes the same text. For one thread.
  */
 public final class ProseGenerator {
-    private static final int FORMS = 30;
+    private static final int FORMS = 40;
 
     private final SplittableRandom random;
 
@@ -24,7 +24,7 @@ public final class ProseGenerator {
     private String role;
     private String place;
     private String thing;
-    private int usedForms; // one bit each: no form of sentence comes twice in a paragraph
+    private long usedForms; // one bit each: no form of sentence comes twice in a paragraph
     private boolean named; // the hero was named in this paragraph, so that a pronoun will do
 
     public ProseGenerator(long seed) {
@@ -72,7 +72,7 @@ public final class ProseGenerator {
     private String nextSentence() {
         while (true) {
             boolean wasNamed = named;
-            int usedBefore = usedForms;
+            long usedBefore = usedForms;
             String sentence = capitalised(sentence());
             if (!TaskWords.couldBeFact(sentence)) {
                 return sentence;
@@ -94,7 +94,7 @@ public final class ProseGenerator {
         do {
             form = random.nextInt(FORMS);
         } while ((usedForms >>> form & 1) != 0);
-        usedForms |= 1 << form;
+        usedForms |= 1L << form;
         return form;
     }
 
@@ -167,10 +167,38 @@ public final class ProseGenerator {
             case 28 ->
                 "\"Give the " + thing + " to the " + pick(ROLES) + ",\" " + pick(SAID) + " " + speaker()
                         + ", \"because " + pick(NEWS) + ".\"";
-            default ->
+            case 29 ->
                 "in the end " + hero() + " kept " + his + " "
                         + pick("word", "promise", "secret", "temper", "place", "money") + " and " + pick(DID)
                         + " with the " + role + ".";
+            case 30 ->
+                "while the " + role + " " + pick(DID) + " and the " + pick(ROLES) + " " + pick(DID) + ", " + hero()
+                        + " " + pick(HANDLED) + " the " + thing() + " " + pick(ADVERBS) + ", as if " + pick(NEWS)
+                        + ".";
+            case 31 ->
+                "one day " + article(person() + " " + pick(ROLES)) + " came to the " + place + ", asked for "
+                        + article(thing()) + ", and told everybody that " + pick(NEWS) + ".";
+            case 32 ->
+                "not even the " + pick(ROLES) + " could say why " + hero() + " had " + pick(HANDLED) + " so many "
+                        + plural(pick(OBJECTS)) + ".";
+            case 33 ->
+                "of all the " + plural(thing) + " that were " + pick(HANDLED) + " that year, the one on the "
+                        + pick(SURFACES) + " was the most "
+                        + pick("admired", "useful", "curious", "expensive", "carefully made") + ".";
+            case 34 ->
+                hero() + " never " + pick(HANDLED) + " " + article(pick(OBJECTS)) + " without thinking of "
+                        + pick(ABSTRACTS) + ".";
+            case 35 ->
+                "the " + role + " had " + pick(NUMBERS) + " children, the eldest of whom was " + person()
+                        + " and the youngest " + person() + ".";
+            case 36 -> "what " + hero() + " feared was not " + two(ABSTRACTS).replace(" and ", " but ") + ".";
+            case 37 -> pick(NATURE) + " came, then " + pick(NATURE) + ", and still no " + pick(ROLES) + ".";
+            case 38 ->
+                "the road to the " + pick(PLACES) + " is long, " + pick(SAID) + " the " + role + ", and "
+                        + pick(OPINIONS) + ".";
+            default ->
+                "it was " + hero() + " who " + pick(HANDLED) + " the " + thing() + ", although the " + role
+                        + " and the " + pick(ROLES) + " said afterwards that they had " + pick(HANDLED) + " it.";
         };
     }
 

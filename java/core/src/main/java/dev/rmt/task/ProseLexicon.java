@@ -61,9 +61,9 @@ final class ProseLexicon {
                     + " journeyed strolled moved");
 
     /** Past tense and past participle in one, too. */
-    static final String[] DID = words(
-            "laughed waited hesitated smiled listened trembled whispered nodded sighed rested worked"
-                    + " dreamed shivered danced coughed shouted argued knelt yawned stumbled apologised disappeared remained");
+    static final String[] DID =
+            words("laughed waited hesitated smiled listened trembled whispered nodded sighed rested worked"
+                    + " dreamed shivered danced coughed shouted argued knelt yawned stumbled apologised wandered");
 
     static final String[] ANIMALS_DID =
             words("slept waited listened trembled rested shivered hid sat stood remained yawned ate");
@@ -86,8 +86,7 @@ final class ProseLexicon {
             words("courage danger fortune friendship happiness honesty hope hunger kindness luck"
                     + " memory music patience poverty pride silence sleep sorrow time trouble truth wisdom work");
 
-    static final String[] NATURE =
-            words("rain snow fog mist wind thunder moonlight sunlight dust smoke frost darkness");
+    static final String[] NATURE = words("rain snow fog mist wind hail moonlight sunlight dust smoke frost darkness");
 
     static final String[] ANIMALS =
             words("cat crow dog donkey fox goat goose hen horse mouse owl ox pigeon rabbit sheep swan");
