@@ -143,8 +143,8 @@ inline int run_all(int argc, char **argv) {
 
 #define CHECK_EQUAL(actual, expected)                                                                               \
   do {                                                                                                              \
-    const auto &actual_value = (actual);                                                                            \
-    const auto &expected_value = (expected);                                                                        \
+    const auto actual_value = (actual);                                                                             \
+    const auto expected_value = (expected);                                                                         \
     if (!(actual_value == expected_value))                                                                          \
       test::fail(__FILE__, __LINE__,                                                                                \
                  "expected " #actual " to be " + test::show(expected_value) + ", got " + test::show(actual_value)); \

@@ -147,7 +147,7 @@ class Run {
 
 // Checks that positions [start, start + count) lie within the document; -1 stands for "none".
 void require_positions(const char *field, int32_t document, int32_t start, int32_t count, int32_t length) {
-  require(start >= -1 && start <= length - count, field, "[", document, "] is ", start, ": ", count,
+  require(start == -1 || (start >= 0 && start <= length - count), field, "[", document, "] is ", start, ": ", count,
           " positions from there do not lie within the ", length, " valid ones; -1 stands for none");
 }
 
