@@ -64,6 +64,7 @@ final class AtomicFiles {
             Files.createDirectories(target.getParent());
             Files.createDirectory(temporary);
             content.writeTo(temporary);
+            syncFiles(temporary);
             syncFolder(temporary);
             Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
             syncFolder(target.getParent());
@@ -91,6 +92,16 @@ final class AtomicFiles {
             throw new RmtException(target + " is the root of a file system; give a folder or file in it.");
         }
         return target.resolveSibling("." + target.getFileName() + "-" + Long.toHexString(System.nanoTime()) + ".tmp");
+    }
+
+    private static void syncFiles(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.toList()) {
+                try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+                    channel.force(true);
+                }
+            }
+        }
     }
 
     /** Makes a rename survive a power cut. Not every system can open a folder: then there is nothing to do. */

@@ -58,6 +58,7 @@ public final class ModelHash {
 
     private void add(WordPieceTokenizer tokenizer) {
         add(tokenizer.options().toString());
+        add(tokenizer.vocabulary().special().toString());
         int size = tokenizer.vocabulary().size();
         add(size);
         for (int id = 0; id < size; id++) {

@@ -3,18 +3,14 @@ package dev.rmt.checkpoint;
 import com.fasterxml.jackson.core.util.DefaultIndenter;
 import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.ObjectWriter;
 import dev.rmt.InputException;
 import dev.rmt.ModelConfig;
 import dev.rmt.RmtException;
 import dev.rmt.text.WordPieceTokenizer;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -44,11 +40,8 @@ public final class ModelWriter {
         checkParts(config, tokenizer, weights);
         Path target = emptyPlace(directory);
         AtomicFiles.writeFolder(target, folder -> {
-            writeJson(folder.resolve("config.json"), configJson(config, tokenizer, weights.trained()));
-            writeJson(folder.resolve("tokenizer_config.json"), tokenizerJson(config, tokenizer));
-            Path vocabulary = folder.resolve("vocab.txt");
-            tokenizer.vocabulary().write(vocabulary);
-            sync(vocabulary);
+            Files.write(folder.resolve("config.json"), json(configJson(config, tokenizer, weights.trained())));
+            tokenizer.save(folder);
             tensors(config, weights).write(folder.resolve("model.safetensors"));
         });
     }
@@ -159,36 +152,11 @@ public final class ModelWriter {
         return json;
     }
 
-    private static Map<String, Object> tokenizerJson(ModelConfig config, WordPieceTokenizer tokenizer) {
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("tokenizer_class", "BertTokenizer");
-        json.put("do_lower_case", tokenizer.options().lowerCase());
-        json.put("strip_accents", tokenizer.options().stripAccents());
-        json.put("tokenize_chinese_chars", tokenizer.options().chineseChars());
-        json.put("model_max_length", config.maxPositions());
-        json.put("pad_token", "[PAD]");
-        json.put("unk_token", "[UNK]");
-        json.put("cls_token", "[CLS]");
-        json.put("sep_token", "[SEP]");
-        json.put("mask_token", "[MASK]");
-        return json;
-    }
-
-    private static void writeJson(Path file, Map<String, Object> json) throws IOException {
+    private static byte[] json(Map<String, Object> object) throws IOException {
         // Line ends of its own: the same bytes on every system.
         DefaultPrettyPrinter printer = new DefaultPrettyPrinter();
         printer.indentObjectsWith(new DefaultIndenter("  ", "\n"));
-        ObjectWriter writer = new ObjectMapper().writer(printer);
-        byte[] bytes = (writer.writeValueAsString(json) + "\n").getBytes(StandardCharsets.UTF_8);
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-            AtomicFiles.writeFully(channel, ByteBuffer.wrap(bytes));
-            channel.force(true);
-        }
-    }
-
-    private static void sync(Path file) throws IOException {
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-            channel.force(true);
-        }
+        String text = new ObjectMapper().writer(printer).writeValueAsString(object);
+        return (text + "\n").getBytes(StandardCharsets.UTF_8);
     }
 }
