@@ -41,6 +41,9 @@ public final class WordPieceStream {
 
     private int readyPosition;
     private int readyEnd;
+    /** Whether the unfinished word ends with the input. */
+    private boolean ending;
+
     private long unknownTokens;
 
     WordPieceStream(CharacterMap characters, PieceTrie trie, WordPieceOptions options, int unkId) {
@@ -77,7 +80,7 @@ public final class WordPieceStream {
     /**
      * Writes up to {@code length} ids to {@code ids[offset ...]}.
      *
-     * @return how many; fewer than {@code length} means that all input has been read
+     * @return how many; fewer than {@code length} means that all input has been drained
      */
     public int drain(int[] ids, int offset, int length) {
         Objects.checkFromIndexSize(offset, length, ids.length);
@@ -92,6 +95,11 @@ public final class WordPieceStream {
                 count += n;
             } else if (reader.next()) {
                 cutWord();
+            } else if (ending) {
+                ending = false;
+                if (reader.finish()) {
+                    cutWord();
+                }
             } else {
                 break;
             }
@@ -99,19 +107,12 @@ public final class WordPieceStream {
         return count;
     }
 
-    /**
-     * Ends the unfinished word and sequence, as white space between two texts does; their ids can be drained then.
-     *
-     * @throws IllegalStateException if earlier input has not been drained
-     */
+    /** Ends the unfinished word and sequence behind the input, as white space between two texts does. */
     public void boundary() {
-        checkDrained();
-        if (reader.finish()) {
-            cutWord();
-        }
+        ending = true;
     }
 
-    /** Ends the text: the same as {@link #boundary}. The stream can be fed another text afterwards. */
+    /** Ends the text: the same as {@link #boundary}. When it has been drained, the stream can be fed another text. */
     public void finish() {
         boundary();
     }
@@ -121,6 +122,7 @@ public final class WordPieceStream {
         reader.reset();
         readyPosition = 0;
         readyEnd = 0;
+        ending = false;
         unknownTokens = 0;
     }
 
@@ -151,9 +153,7 @@ public final class WordPieceStream {
         DataOutputStream out = new DataOutputStream(bytes);
         try {
             out.writeInt(STATE_VERSION);
-            out.writeBoolean(options.lowerCase());
-            out.writeBoolean(options.stripsAccents());
-            out.writeBoolean(options.chineseChars());
+            out.writeByte(optionBits());
             out.writeShort(options.maxWordChars());
             out.writeLong(unknownTokens);
             reader.save(out);
@@ -176,10 +176,7 @@ public final class WordPieceStream {
                 throw new InputException(
                         "These bytes are not the saved state of a text, or of another version of rmt.");
             }
-            if (in.readBoolean() != options.lowerCase()
-                    | in.readBoolean() != options.stripsAccents()
-                    | in.readBoolean() != options.chineseChars()
-                    | in.readUnsignedShort() != options.maxWordChars()) {
+            if (in.readUnsignedByte() != optionBits() | in.readUnsignedShort() != options.maxWordChars()) {
                 throw new InputException("The saved state of a text is of a tokenizer with other options than "
                         + options + "; restore it with the model it was saved with.");
             }
@@ -201,6 +198,10 @@ public final class WordPieceStream {
         }
     }
 
+    private int optionBits() {
+        return (options.lowerCase() ? 1 : 0) | (options.stripsAccents() ? 2 : 0) | (options.chineseChars() ? 4 : 0);
+    }
+
     private void cutWord() {
         int count = reader.overlong() ? -1 : trie.cut(reader.word(), reader.length(), ready);
         if (count < 0) {
@@ -213,7 +214,7 @@ public final class WordPieceStream {
     }
 
     private void checkDrained() {
-        if (readyPosition < readyEnd || reader.hasInput()) {
+        if (readyPosition < readyEnd || reader.hasInput() || ending) {
             throw new IllegalStateException(
                     "The last input has not been drained; call drain until it returns fewer ids than" + " asked for.");
         }

@@ -95,22 +95,15 @@ public final class WordPieceTokenizer {
     /** Ids of a whole text. For a long one use {@link #newStream}. */
     public int[] encode(CharSequence text) {
         WordPieceStream stream = newStream();
-        int[] ids = new int[Math.max(16, text.length() / 4)];
         stream.feedChars(text, 0, text.length());
-        int count = 0;
-        boolean finished = false;
-        while (true) {
-            int n = stream.drain(ids, count, ids.length - count);
-            count += n;
-            if (count == ids.length) {
-                ids = Arrays.copyOf(ids, 2 * ids.length);
-            } else if (finished) {
-                return Arrays.copyOf(ids, count);
-            } else {
-                stream.finish();
-                finished = true;
-            }
+        stream.finish();
+        int[] ids = new int[Math.max(16, text.length() / 4)];
+        int count = stream.drain(ids, 0, ids.length);
+        while (count == ids.length) {
+            ids = Arrays.copyOf(ids, 2 * count);
+            count += stream.drain(ids, count, count);
         }
+        return Arrays.copyOf(ids, count);
     }
 
     /**

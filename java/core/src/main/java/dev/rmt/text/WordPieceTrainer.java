@@ -44,8 +44,8 @@ public final class WordPieceTrainer {
             int minFrequency) {
         public Options {
             if (size < 1 || maxAlphabet < 1 || minFrequency < 1) {
-                throw new IllegalArgumentException("size is " + size + ", maxAlphabet " + maxAlphabet + ", minFrequency "
-                        + minFrequency + "; each must be at least 1.");
+                throw new IllegalArgumentException("size is " + size + ", maxAlphabet " + maxAlphabet
+                        + ", minFrequency " + minFrequency + "; each must be at least 1.");
             }
         }
 
@@ -123,8 +123,8 @@ public final class WordPieceTrainer {
         String prefix = options.text().continuationPrefix();
         continuing.forEach(c -> pieces.add(prefix + Character.toString(c)));
         if (pieces.size() > options.size()) {
-            throw new InputException("A vocabulary of " + options.size() + " pieces has no room for the " + pieces.size()
-                    + " special tokens and characters; ask for more pieces.");
+            throw new InputException("A vocabulary of " + options.size() + " pieces has no room for the "
+                    + pieces.size() + " special tokens and characters; ask for more pieces.");
         }
         PieceMerger merger = new PieceMerger(List.copyOf(pieces), prefix);
         kept.forEach(merger::addWord);
@@ -134,8 +134,8 @@ public final class WordPieceTrainer {
     /** The characters that occur, the most frequent if they are too many; of equally frequent ones the lower. */
     private Set<Integer> alphabet() {
         Map<Integer, Count> frequencies = new TreeMap<>();
-        words.forEach((word, count) -> word.codePoints()
-                .forEach(c -> frequencies.computeIfAbsent(c, k -> new Count()).value += count.value));
+        words.forEach((word, count) ->
+                word.codePoints().forEach(c -> frequencies.computeIfAbsent(c, k -> new Count()).value += count.value));
         return frequencies.entrySet().stream()
                 .sorted(Comparator.comparingLong(entry -> -entry.getValue().value)) // stable
                 .limit(options.maxAlphabet())

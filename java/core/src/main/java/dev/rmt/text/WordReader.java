@@ -403,7 +403,7 @@ final class WordReader {
             // The first byte announces its length with as many ones at the top.
             out.writeByte(i == 0 ? 0xF00 >> (seen + needed) & 0xFF | bits : 0x80 | bits & 0x3F);
         }
-        out.writeBoolean(overlong);
+        out.writeByte(overlong ? 1 : 0);
         out.writeShort(overlong ? 0 : barrier);
         out.writeShort(overlong ? 0 : length);
         for (int i = 0; i < (overlong ? 0 : length); i++) {
@@ -429,18 +429,21 @@ final class WordReader {
         }
         check(seen == count);
         position = end; // decode has moved it
-        overlong = in.readBoolean();
+        int overlongByte = in.readUnsignedByte();
+        overlong = overlongByte == 1;
         barrier = in.readUnsignedShort();
         int n = in.readUnsignedShort();
-        check(barrier <= n && n <= word.length && !(overlong && n > 0));
+        check(overlongByte <= 1 && barrier <= n && n <= word.length && !(overlong && n > 0));
         for (int i = 0; i < n; i++) {
             word[i] = in.readInt();
             check(word[i] >= 0 && word[i] <= Character.MAX_CODE_POINT);
         }
         length = overlong ? word.length : n;
         replaced = replacedThen;
-        base = 0;
-        wordStart = position - pending + (highSurrogate != 0 ? 1 : 0);
+        long unfinished = seen + (highSurrogate != 0 ? 1 : 0);
+        check(length > 0 ? pending > unfinished : pending == unfinished);
+        base = -position;
+        wordStart = (highSurrogate != 0 ? 1 : 0) - pending;
     }
 
     private static void check(boolean valid) {
