@@ -1,7 +1,6 @@
 /** Reads documents of any length in constant memory with a Recurrent Memory Transformer. Start at {@link dev.rmt.RmtModel}. */
 module dev.rmt {
     requires com.fasterxml.jackson.databind;
-    requires org.slf4j;
     // Annotations for the build only: nothing of JavaCPP runs.
     requires static org.bytedeco.javacpp;
 

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BiFunction;
 
 /**
  * Weights on a device, a tokenizer, and the shape of a segment. Immutable; shared by threads. Closing a model ends what
@@ -191,7 +192,7 @@ public final class RmtModel implements AutoCloseable {
      * @throws MemoryBudgetException if its memory does not fit, before anything is allocated
      */
     public RmtSession newSession() {
-        return new RmtSession(this, newBackend(StreamRecurrence.NUM_SLOTS, 1));
+        return over(weights.newMemory(StreamRecurrence.NUM_SLOTS, 1), RmtSession::new);
     }
 
     /**
@@ -221,11 +222,17 @@ public final class RmtModel implements AutoCloseable {
         if (batchSize < 1) {
             throw new IllegalArgumentException("The batch size is " + batchSize + "; it must be 1 or more.");
         }
-        return new RmtBatch(this, newBackend(batchSize, batchSize));
+        return over(weights.newMemory(batchSize, batchSize), RmtBatch::new);
     }
 
-    private SegmentBackend newBackend(int numSlots, int batchSize) {
-        return weights.newMemory(numSlots, batchSize);
+    /** Makes a reader over a backend; the backend is not lost if the Java heap is too small for the rest. */
+    private <T> T over(SegmentBackend backend, BiFunction<RmtModel, SegmentBackend, T> reader) {
+        try {
+            return reader.apply(this, backend);
+        } catch (RuntimeException | Error e) {
+            backend.close();
+            throw e;
+        }
     }
 
     SegmentLayout layout() {

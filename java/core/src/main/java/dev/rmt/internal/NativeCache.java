@@ -104,11 +104,11 @@ final class NativeCache {
         if (e instanceof AccessDeniedException) {
             return "permission denied";
         }
-        if (e instanceof FileAlreadyExistsException) {
-            return "a file is in the way: " + ((FileSystemException) e).getFile();
+        if (e instanceof FileAlreadyExistsException existing) {
+            return "a file is in the way: " + existing.getFile();
         }
-        if (e instanceof FileSystemException && ((FileSystemException) e).getReason() != null) {
-            return ((FileSystemException) e).getReason();
+        if (e instanceof FileSystemException other && other.getReason() != null) {
+            return other.getReason();
         }
         return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
     }

@@ -6,8 +6,6 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Loads the one native file, which holds kernels, model and JNI glue. It is taken out of the jar into a cache folder, or
@@ -17,7 +15,6 @@ public final class NativeLibrary {
     /** A folder that holds the native file: it is loaded from there, nothing is extracted. */
     public static final String FOLDER_PROPERTY = "rmt.native.dir";
 
-    private static final Logger LOG = LoggerFactory.getLogger(NativeLibrary.class);
     private static final String NAME = "jnirmt";
     private static final List<String> PLATFORMS =
             List.of("linux-x86_64", "linux-arm64", "macosx-arm64", "macosx-x86_64", "windows-x86_64");
@@ -50,7 +47,6 @@ public final class NativeLibrary {
                     + ", these classes need " + Rmt.ABI_VERSION + "; use the library that belongs to this jar.");
         }
         loadedFrom = file;
-        LOG.debug("Loaded {}", file);
     }
 
     /** Where the library was loaded from. Loads it. */
