@@ -109,20 +109,20 @@ struct Job {
   }
 };
 
-// Appends slices to the task list, kMaxGroup of a block to a task at most.
+// Appends slices to the lists of the workspace, `group` of a block to a task at most.
 struct TaskList {
   Task *tasks;
+  Slice *slices;
   int32_t group;
-  int32_t count = 0;
+  int32_t num_tasks = 0;
+  int32_t num_slices = 0;
 
   void add(int32_t block, const Slice &slice) {
-    if (count == 0 || tasks[count - 1].block != block || tasks[count - 1].num_slices == group) {
-      tasks[count].block = block;
-      tasks[count].num_slices = 0;
-      ++count;
+    if (num_tasks == 0 || tasks[num_tasks - 1].block != block || tasks[num_tasks - 1].num_slices == group) {
+      tasks[num_tasks++] = {block, num_slices, 0};
     }
-    Task &task = tasks[count - 1];
-    task.slices[task.num_slices++] = slice;
+    tasks[num_tasks - 1].num_slices++;
+    slices[num_slices++] = slice;
   }
 };
 
@@ -157,20 +157,23 @@ void add_chosen_panels(const RowBlock &block, int32_t index, TaskList *list) {
   }
 }
 
-// Panels per task: large enough that a weight tile is used more than once while it is near, small enough that every
-// thread has several tasks.
+// Panels per task. Weights that do not fit into the second cache come from afar for each task: large groups then, else
+// small ones, so that every thread has several tasks and none waits long for another.
 int32_t group_size(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+  constexpr int64_t kSmallWeights = 1 << 20;  // floats of the largest linear
+  const int64_t weights = static_cast<int64_t>(context.shape->hidden_size) * context.shape->intermediate_size;
   int32_t panels = 0;
   for (int32_t i = 0; i < num_blocks; ++i) panels += divide_up(blocks[i].length, kRows);
-  const int32_t wanted = panels / (4 * context.pool->threads());
-  return wanted < 1 ? 1 : min(wanted, kMaxGroup);
+  const int32_t fair = max(1, panels / context.pool->threads());
+  return min(fair, weights <= kSmallWeights ? max(1, kMaxGroup / 4) : kMaxGroup);
 }
 
 template <void (*kAddPanels)(const RowBlock &, int32_t, TaskList *)>
 int32_t list_tasks(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
-  TaskList list{static_cast<Workspace *>(context.workspace)->task_list(), group_size(context, blocks, num_blocks)};
+  Workspace &workspace = *static_cast<Workspace *>(context.workspace);
+  TaskList list{workspace.task_list(), workspace.slice_list(), group_size(context, blocks, num_blocks)};
   for (int32_t i = 0; i < num_blocks; ++i) kAddPanels(blocks[i], i, &list);
-  return list.count;
+  return list.num_tasks;
 }
 
 // ---- operations -------------------------------------------------------------------------------------------------
@@ -178,12 +181,13 @@ int32_t list_tasks(const SegmentContext &context, const RowBlock *blocks, int32_
 void embed_task(void *context, int index, int) {
   const Job &job = *static_cast<const Job *>(context);
   const Task &task = job.workspace->task_list()[index];
+  const Slice *slices = job.workspace->slice_list() + task.first_slice;
   const RowBlock &block = job.blocks[task.block];
   const EmbeddingTables tables{job.tensor(Tensor::kWordEmbeddings), job.tensor(Tensor::kPositionEmbeddings),
                                job.tensor(Tensor::kTypeEmbeddings)};
   const Norm norm = job.norm_of(Tensor::kEmbeddingNormWeight, Tensor::kEmbeddingNormBias, 0);
   for (int32_t i = 0; i < task.num_slices; ++i) {
-    const int32_t panel = task.slices[i].panel;
+    const int32_t panel = slices[i].panel;
     float *out = job.workspace->hidden_of(block.index) + panel * job.workspace->hidden_panel;
     embed_panel(tables, norm, *job.shape, block, panel, out);
   }
@@ -198,12 +202,13 @@ void embed(const SegmentContext &context, const RowBlock *blocks, int32_t num_bl
 void keys_values_task(void *context, int index, int) {
   const Job &job = *static_cast<const Job *>(context);
   const Task &task = job.workspace->task_list()[index];
+  const Slice *slices = job.workspace->slice_list() + task.first_slice;
   const RowBlock &block = job.blocks[task.block];
   const int32_t columns = job.shape->hidden_size;
   LinearRows keys[kMaxGroup];
   LinearRows values[kMaxGroup];
   for (int32_t i = 0; i < task.num_slices; ++i) {
-    const int64_t offset = task.slices[i].panel * job.workspace->hidden_panel;
+    const int64_t offset = slices[i].panel * job.workspace->hidden_panel;
     const float *in = job.workspace->hidden_of(block.index) + offset;
     keys[i] = {in, nullptr, job.workspace->keys_of(block.index) + offset, kVectors};
     values[i] = {in, nullptr, job.workspace->values_of(block.index) + offset, kVectors};
@@ -219,6 +224,7 @@ void attention_task(void *context, int index, int worker) {
   const Job &job = *static_cast<const Job *>(context);
   Workspace &workspace = *job.workspace;
   const Task &task = workspace.task_list()[index];
+  const Slice *slices = job.workspace->slice_list() + task.first_slice;
   const RowBlock &block = job.blocks[task.block];
   const ModelShape &shape = *job.shape;
   const int32_t columns = shape.hidden_size;
@@ -229,7 +235,7 @@ void attention_task(void *context, int index, int worker) {
   LinearRows query_rows[kMaxGroup];
   LinearRows output_rows[kMaxGroup];
   for (int32_t i = 0; i < task.num_slices; ++i) {
-    const Slice &slice = task.slices[i];
+    const Slice &slice = slices[i];
     const float *x =
         workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
     query_rows[i] = {x, nullptr, queries + i * workspace.hidden_panel, slice.vectors};
@@ -248,7 +254,7 @@ void attention_task(void *context, int index, int worker) {
     head.keys = workspace.keys_of(block.index) + column;
     head.values = workspace.values_of(block.index) + column;
     for (int32_t i = 0; i < task.num_slices; ++i) {
-      const Slice &slice = task.slices[i];
+      const Slice &slice = slices[i];
       const float *q = queries + i * workspace.hidden_panel + column;
       float *out = contexts + i * workspace.hidden_panel + column;
       const int32_t first_row = slice.panel * kRows + slice.first_vector * kLanes;
@@ -265,7 +271,7 @@ void attention_task(void *context, int index, int worker) {
   linear<Activation::kNone>(output, 0, columns, 0, columns, output_rows, task.num_slices);
   const Norm norm = job.norm_of(Tensor::kAttentionNormWeight, Tensor::kAttentionNormBias, block.layer);
   for (int32_t i = 0; i < task.num_slices; ++i) {
-    const Slice &slice = task.slices[i];
+    const Slice &slice = slices[i];
     float *x = workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
     layer_norm(norm, columns, slice.vectors, output_rows[i].out, x);
   }
@@ -283,6 +289,7 @@ void feed_forward_task(void *context, int index, int worker) {
   const Job &job = *static_cast<const Job *>(context);
   Workspace &workspace = *job.workspace;
   const Task &task = workspace.task_list()[index];
+  const Slice *slices = job.workspace->slice_list() + task.first_slice;
   const RowBlock &block = job.blocks[task.block];
   const int32_t columns = job.shape->hidden_size;
   const int32_t intermediate_size = job.shape->intermediate_size;
@@ -293,7 +300,7 @@ void feed_forward_task(void *context, int index, int worker) {
   LinearRows inner_rows[kMaxGroup];
   LinearRows outer_rows[kMaxGroup];
   for (int32_t i = 0; i < task.num_slices; ++i) {
-    const Slice &slice = task.slices[i];
+    const Slice &slice = slices[i];
     const float *x =
         workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
     float *inner = intermediates + static_cast<int64_t>(i) * chunk * kRows;
@@ -309,7 +316,7 @@ void feed_forward_task(void *context, int index, int worker) {
   }
   const Norm norm = job.norm_of(Tensor::kOutputNormWeight, Tensor::kOutputNormBias, block.layer);
   for (int32_t i = 0; i < task.num_slices; ++i) {
-    const Slice &slice = task.slices[i];
+    const Slice &slice = slices[i];
     float *x = workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
     layer_norm(norm, columns, slice.vectors, outer_rows[i].out, x);
   }

@@ -135,14 +135,14 @@ struct Slice {
   int32_t vectors;  // 1 or kVectors
 };
 
-constexpr int32_t kMaxGroup = 2;  // panels of one task: a weight tile that is in the first cache serves them all
-
+// A group of slices of one block: a weight tile that has come into the first cache serves all of them.
 struct Task {
   int32_t block;  // index into the blocks of the call
-  int32_t num_slices;
-  Slice slices[kMaxGroup];
+  int32_t first_slice;
+  int32_t num_slices;  // at most kMaxGroup
 };
 
+constexpr int32_t kMaxGroup = 256 / kRows;
 constexpr int32_t kKeyBlock = 4 * 32 / kRows * kRows;  // keys whose scores are held at a time
 constexpr int32_t kMaxFeedForwardChunk = 768;          // intermediate columns that are held at a time
 
@@ -160,7 +160,8 @@ struct Workspace {
   int64_t hidden;        // x of block 0
   int64_t keys;          // of block 0, for the layer that is being computed
   int64_t values;
-  int64_t tasks;           // Task[]
+  int64_t tasks;           // Task[], one per panel at most
+  int64_t slices;          // Slice[], likewise
   int64_t scratch;         // of worker 0
   int64_t scratch_stride;  // of a worker
 
@@ -170,6 +171,7 @@ struct Workspace {
   float *values_of(int32_t block_index) { return base() + values + block_index * block_stride; }
   float *scratch_of(int32_t worker) { return base() + scratch + worker * scratch_stride; }
   Task *task_list() { return reinterpret_cast<Task *>(base() + tasks); }
+  Slice *slice_list() { return reinterpret_cast<Slice *>(base() + slices); }
 };
 
 // Scratch of a worker: two sets of panels of H columns; then either the scores of a key block and the output of a head,
@@ -196,6 +198,8 @@ inline Workspace workspace_layout(const ModelShape &shape, int32_t max_batch_siz
   end += max_batch_size * w.block_stride;
   w.tasks = end;
   end += round_up(max_batch_size * panels * sizeof(Task), kAlignment * sizeof(float)) / sizeof(float);
+  w.slices = end;
+  end += round_up(max_batch_size * panels * sizeof(Slice), kAlignment * sizeof(float)) / sizeof(float);
   w.scratch = end;
   const int64_t attention = attention_scratch(shape);
   const int64_t feed_forward = feed_forward_scratch(shape);
