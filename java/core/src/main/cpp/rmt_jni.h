@@ -174,8 +174,8 @@ static inline void rmt_jni_memory_destroy(int64_t memory) { rmt_memory_destroy(r
 static inline int32_t rmt_jni_segment_forward(int64_t memory, int32_t batch_size, int32_t input_length,
                                               const int32_t *ids, const int32_t *lengths, const int32_t *slots,
                                               const int32_t *read_memory_start, const int32_t *write_memory_start,
-                                              const int32_t *head_position, float *logits, char *error,
-                                              int32_t error_size) {
+                                              const int32_t *head_position, int32_t all_rows, float *logits,
+                                              char *error, int32_t error_size) {
   rmt_segment segment = {};
   segment.struct_size = sizeof(segment);
   segment.batch_size = batch_size;
@@ -186,6 +186,7 @@ static inline int32_t rmt_jni_segment_forward(int64_t memory, int32_t batch_size
   segment.read_memory_start = read_memory_start;
   segment.write_memory_start = write_memory_start;
   segment.head_position = head_position;
+  segment.all_rows = all_rows;
   rmt_segment_output output = {};
   output.struct_size = sizeof(output);
   output.logits = logits;

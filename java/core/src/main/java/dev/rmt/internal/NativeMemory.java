@@ -105,6 +105,7 @@ public final class NativeMemory implements SegmentBackend {
                         batch.readMemoryStart(),
                         batch.writeMemoryStart(),
                         batch.headPosition(),
+                        batch.allRows() ? 1 : 0,
                         logits,
                         error,
                         error.length),

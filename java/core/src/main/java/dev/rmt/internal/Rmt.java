@@ -173,6 +173,7 @@ final class Rmt {
             @Const int[] readMemoryStart,
             @Const int[] writeMemoryStart,
             @Const int[] headPosition,
+            int allRows,
             float[] logits,
             @Cast("char*") byte[] error,
             int errorSize);

@@ -12,6 +12,7 @@ public final class SegmentBatch {
     private final int[] readMemoryStart;
     private final int[] writeMemoryStart;
     private final int[] headPosition;
+    private boolean allRows;
     private int size;
 
     /** @param inputLength T */
@@ -66,6 +67,15 @@ public final class SegmentBatch {
     /** (B): position that the classifier reads; -1: none. */
     public int[] headPosition() {
         return headPosition;
+    }
+
+    /** Whether every row of the last layer is computed although nobody reads it: for checks and comparisons. */
+    public boolean allRows() {
+        return allRows;
+    }
+
+    public void allRows(boolean every) {
+        allRows = every;
     }
 
     public void clear() {
