@@ -1,5 +1,6 @@
 package dev.rmt.checkpoint;
 
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -7,13 +8,13 @@ import java.util.Objects;
 
 /** Parameters that come from tensors of files, from rows of them, or from a generator. */
 final class DirectoryWeights implements Weights {
-    private record Origin(long[] shape, FloatSource source, String description) {
+    private record Origin(List<Long> shape, FloatSource source, String description) {
+        Origin(long[] shape, FloatSource source, String description) {
+            this(Arrays.stream(shape).boxed().toList(), source, description);
+        }
+
         long elements() {
-            long elements = 1;
-            for (long dimension : shape) {
-                elements *= dimension;
-            }
-            return elements;
+            return shape.stream().reduce(1L, (a, b) -> a * b);
         }
     }
 
@@ -28,7 +29,7 @@ final class DirectoryWeights implements Weights {
     void add(String name, long[] shape, WeightFiles.Located located, long firstElement) {
         FloatSource source = (first, dst, offset, count) ->
                 located.file().read(located.tensor(), firstElement + first, dst, offset, count);
-        origins.put(name, new Origin(shape.clone(), source, located.describe()));
+        origins.put(name, new Origin(shape, source, located.describe()));
     }
 
     /** A parameter that is taken from other weights. */
@@ -49,7 +50,7 @@ final class DirectoryWeights implements Weights {
 
     @Override
     public long[] shape(String name) {
-        return known(name).shape().clone();
+        return known(name).shape().stream().mapToLong(Long::longValue).toArray();
     }
 
     @Override

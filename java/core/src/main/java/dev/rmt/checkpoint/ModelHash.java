@@ -30,7 +30,11 @@ public final class ModelHash {
         }
     }
 
-    /** @return 64 lower-case hexadecimal digits */
+    /**
+     * Reads all parameters once, in pieces.
+     *
+     * @return 64 lower-case hexadecimal digits
+     */
     public static String of(ModelConfig config, WordPieceTokenizer tokenizer, Weights weights) {
         ModelHash hash = new ModelHash();
         hash.add(VERSION);

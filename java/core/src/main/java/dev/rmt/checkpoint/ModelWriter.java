@@ -42,7 +42,7 @@ public final class ModelWriter {
         AtomicFiles.writeFolder(target, folder -> {
             Files.write(folder.resolve("config.json"), json(configJson(config, tokenizer, weights.trained())));
             tokenizer.save(folder);
-            tensors(config, weights).write(folder.resolve("model.safetensors"));
+            tensors(config, weights).writeInPlace(folder.resolve("model.safetensors"));
         });
     }
 

@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -24,7 +25,7 @@ public final class SafetensorsWriter {
     private static final int BUFFER_BYTES = 1 << 16;
     private static final int ALIGNMENT = 8;
 
-    private record Entry(String name, DType dtype, long[] shape, long elements, Filler filler) {
+    private record Entry(String name, DType dtype, List<Long> shape, long elements, Filler filler) {
         long bytes() {
             return elements * dtype.bytes();
         }
@@ -92,11 +93,18 @@ public final class SafetensorsWriter {
         AtomicFiles.write(file, this::writeTo);
     }
 
+    /** Writes a new file in place, for a folder that is itself written under a temporary name. */
+    void writeInPlace(Path file) throws IOException {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            writeTo(channel);
+        }
+    }
+
     private SafetensorsWriter add(String name, DType dtype, long[] shape, Filler filler) {
         if (name.equals("__metadata__")) {
             throw new IllegalArgumentException("A tensor cannot be called __metadata__.");
         }
-        Entry entry = new Entry(name, dtype, shape.clone(), product(name, shape), filler);
+        Entry entry = new Entry(name, dtype, Arrays.stream(shape).boxed().toList(), product(name, shape), filler);
         if (entries.putIfAbsent(name, entry) != null) {
             throw new IllegalArgumentException("There are two tensors \"" + name + "\".");
         }
@@ -157,7 +165,8 @@ public final class SafetensorsWriter {
                 generator.writeObjectFieldStart(entry.name());
                 generator.writeStringField("dtype", entry.dtype().name());
                 generator.writeFieldName("shape");
-                generator.writeArray(entry.shape(), 0, entry.shape().length);
+                long[] shape = entry.shape().stream().mapToLong(Long::longValue).toArray();
+                generator.writeArray(shape, 0, shape.length);
                 generator.writeFieldName("data_offsets");
                 long end = Math.addExact(begin, entry.bytes());
                 generator.writeArray(new long[] {begin, end}, 0, 2);

@@ -117,15 +117,24 @@ class ModelDirectoryGoldenTest {
                         assertThat(file.tensors()).isNotEmpty();
                         for (TensorInfo tensor : file.tensors()) {
                             if (tensor.dtype().readsAsFloat()) {
-                                for (float value : file.readFloats(tensor)) {
-                                    assertThat(Float.isFinite(value)).isTrue();
-                                }
+                                assertThat(allFinite(file.readFloats(tensor)))
+                                        .as(tensor.name())
+                                        .isTrue();
                             } else if (tensor.dtype() == DType.I32 || tensor.dtype() == DType.I64) {
                                 assertThat(file.readInts(tensor)).hasSize((int) tensor.numElements());
                             }
                         }
                     }
                 }));
+    }
+
+    private static boolean allFinite(float[] values) {
+        for (float value : values) {
+            if (!Float.isFinite(value)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     private static boolean isBert(Path directory) {

@@ -39,6 +39,7 @@ class SafetensorsBadFilesTest {
      * @param bytes of the file
      * @param said part of the message
      */
+    @SuppressWarnings("ArrayRecordComponent")
     record Bad(String kind, byte[] bytes, String said) {
         @Override
         public String toString() {

@@ -19,6 +19,7 @@ import java.util.function.UnaryOperator;
  * element of every tensor has a value of its own, which a half float holds exactly.
  */
 final class TinyBert {
+    @SuppressWarnings("ArrayRecordComponent")
     record Tensor(long[] shape, float[] values) {}
 
     static final int PIECES = 20;
