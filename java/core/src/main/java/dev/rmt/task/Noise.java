@@ -64,7 +64,7 @@ public final class Noise {
             // The size cannot be known before tokenising; whatever has been read becomes garbage here.
             long held = collector.tokens;
             collector.chunks.clear();
-            throw new MemoryBudgetException("The noise needs more than " + (held * Integer.BYTES >> 20)
+            throw new MemoryBudgetException("The noise needs more than " + ((held * Integer.BYTES) >> 20)
                     + " MiB of Java heap, of " + (Runtime.getRuntime().maxMemory() >> 20)
                     + " MiB in all: give less text or a larger -Xmx.");
         }

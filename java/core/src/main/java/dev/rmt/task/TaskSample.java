@@ -62,17 +62,29 @@ public final class TaskSample implements TokenSource {
         starts = new long[count + 1];
         for (int i = 0; i <= count; i++) {
             Sentence sentence = i < count ? inOrder.get(i) : question;
-            pieces[i] = sentence.ids();
+            pieces[i] = sentence.ids;
             starts[i] = sentence.position();
         }
-        length = question.position() + question.ids().length;
+        length = question.position() + question.ids.length;
         noisePosition = noiseStart;
     }
 
     /** A sentence, its ids and where it goes. */
-    record Sentence(String text, int[] ids, long position) {
+    static final class Sentence {
+        private final Placed placed;
+        private final int[] ids;
+
+        Sentence(String text, int[] ids, long position) {
+            this.placed = new Placed(text, position, ids.length);
+            this.ids = ids;
+        }
+
         Placed placed() {
-            return new Placed(text, position, ids.length);
+            return placed;
+        }
+
+        long position() {
+            return placed.position();
         }
     }
 

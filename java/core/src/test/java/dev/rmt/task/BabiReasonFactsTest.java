@@ -167,7 +167,7 @@ class BabiReasonFactsTest {
     }
 
     private static String northOrEast(String fact) {
-        String[] words = fact.replace(".", "").split(" "); // The A is north of the B
+        String[] words = fact.replace(".", "").split(" ", -1); // The A is north of the B
         return switch (words[3]) {
             case "south" -> words[6] + " north " + words[1];
             case "west" -> words[6] + " east " + words[1];

@@ -26,6 +26,10 @@ class ProseGeneratorTest {
         return text.toString();
     }
 
+    private static String[] paragraphs(long seed, long characters) {
+        return text(seed, characters).strip().split("\n\n", -1);
+    }
+
     private static List<String> sentences(String text) {
         List<String> sentences = new ArrayList<>();
         SentenceSplitter splitter =
@@ -54,7 +58,7 @@ class ProseGeneratorTest {
 
     @Test
     void paragraphsAreMadeOfProperSentences() {
-        for (String paragraph : text(7, 300_000).split("\n\n")) {
+        for (String paragraph : paragraphs(7, 300_000)) {
             assertThat(paragraph).doesNotContain("\n", "  ", "null").matches("[ -~]+");
             List<String> sentences = sentences(paragraph);
             assertThat(sentences.size()).isBetween(3, 9);
@@ -73,7 +77,7 @@ class ProseGeneratorTest {
     /** Nobody may be able to say from the noise where a person of the tasks is, not even through a pronoun. */
     @Test
     void nobodyOfTheTasksGoesToAPlaceOfTheTasksWithinAParagraph() {
-        for (String paragraph : text(10, 1_000_000).split("\n\n")) {
+        for (String paragraph : paragraphs(10, 1_000_000)) {
             if (TaskWords.NAMES.stream().anyMatch(paragraph::contains)) {
                 for (String place : TaskWords.PLACES) {
                     assertThat(paragraph).doesNotContainPattern("(?<!road )(to|in|at) the " + place + "\\b");
@@ -86,18 +90,20 @@ class ProseGeneratorTest {
     void theWordsAreManyAndNoSentenceIsCommon() {
         String text = text(11, 1_500_000);
         Map<String, Integer> words = new HashMap<>();
-        for (String word : text.toLowerCase(Locale.ROOT).split("[^a-z']+")) {
+        for (String word : text.toLowerCase(Locale.ROOT).split("[^a-z']+", -1)) {
             words.merge(word, 1, Integer::sum);
         }
         assertThat(words.values().stream().filter(count -> count >= 20).count()).isGreaterThan(500);
         List<String> sentences = sentences(text);
         Set<String> different = new HashSet<>(sentences);
         assertThat(different.size()).isGreaterThan((int) (0.8 * sentences.size()));
-        double averageWords =
-                sentences.stream().mapToInt(s -> s.split(" ").length).average().orElseThrow();
+        double averageWords = sentences.stream()
+                .mapToInt(s -> s.split(" ", -1).length)
+                .average()
+                .orElseThrow();
         assertThat(averageWords).isBetween(8.0, 16.0);
         assertThat(sentences.stream()
-                        .mapToInt(s -> s.split(" ").length)
+                        .mapToInt(s -> s.split(" ", -1).length)
                         .distinct()
                         .count())
                 .isGreaterThan(15);
