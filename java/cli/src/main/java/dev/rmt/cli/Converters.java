@@ -11,7 +11,17 @@ final class Converters {
     static final class Positive implements ITypeConverter<Integer> {
         @Override
         public Integer convert(String value) {
-            return within(value, 1);
+            return within(value, 1, Integer.MAX_VALUE);
+        }
+    }
+
+    /** Documents side by side: as many as the native library takes. */
+    static final class BatchSize implements ITypeConverter<Integer> {
+        private static final int MOST = 1 << 16;
+
+        @Override
+        public Integer convert(String value) {
+            return within(value, 1, MOST);
         }
     }
 
@@ -19,7 +29,7 @@ final class Converters {
     static final class NotNegative implements ITypeConverter<Integer> {
         @Override
         public Integer convert(String value) {
-            return within(value, 0);
+            return within(value, 0, Integer.MAX_VALUE);
         }
     }
 
@@ -46,11 +56,11 @@ final class Converters {
         }
     }
 
-    private static int within(String value, int least) {
-        String wanted = "' is not a whole number from " + least + " to " + Integer.MAX_VALUE + ".";
+    private static int within(String value, int least, int most) {
+        String wanted = "' is not a whole number from " + least + " to " + most + ".";
         try {
             int number = Integer.parseInt(value.trim());
-            if (number < least) {
+            if (number < least || number > most) {
                 throw new TypeConversionException("'" + value + wanted);
             }
             return number;

@@ -122,7 +122,7 @@ final class EvalCommand implements Callable<Integer> {
     @Option(
             names = "--batch",
             paramLabel = "N",
-            converter = Converters.Positive.class,
+            converter = Converters.BatchSize.class,
             defaultValue = "8",
             description = "Samples read side by side (default: ${DEFAULT-VALUE}).")
     private int batch;
@@ -186,6 +186,11 @@ final class EvalCommand implements Callable<Integer> {
     /** Refuses what cannot work before anything is loaded. */
     private void check() {
         models.check();
+        if (tasks.isEmpty() || segments.isEmpty()) {
+            throw new ParameterException(
+                    spec.commandLine(),
+                    (tasks.isEmpty() ? "--task" : "--segments") + " names none; give at least one.");
+        }
         if (resume && json == null) {
             throw new ParameterException(spec.commandLine(), "--resume goes on with a --json FILE; name it.");
         }

@@ -90,15 +90,53 @@ final class EvalFile {
         }
         ObjectNode all = head.deepCopy();
         ArrayNode results = all.putArray("results");
-        rows.forEach(row -> results.add(Json.MAPPER.valueToTree(row)));
+        rows.forEach(row -> results.add(toJson(row)));
         OutputFile.write(path, Json.bytes(all));
     }
 
+    /** The names and units here are a promise: see "results" in the README. */
+    private static ObjectNode toJson(EvaluationRow row) {
+        ObjectNode node = Json.object();
+        node.put("task", row.task());
+        node.put("placement", row.placement());
+        node.put("alignment", row.alignment());
+        node.put("segments", row.segments());
+        node.put("tokens", row.tokens());
+        node.put("samples", row.samples());
+        node.put("correct", row.correct());
+        node.put("accuracy", row.accuracy());
+        node.put("ms_per_segment", row.msPerSegment());
+        node.put("tokens_per_second", row.tokensPerSecond());
+        node.put("peak_rss_bytes", row.peakRssBytes());
+        return node;
+    }
+
     private EvaluationRow fromJson(JsonNode node) {
-        try {
-            return Json.MAPPER.treeToValue(node, EvaluationRow.class);
-        } catch (JsonProcessingException e) {
-            throw new InputException(path + " cannot be resumed: " + e.getOriginalMessage() + ".", e);
+        return new EvaluationRow(
+                text(node, "task"),
+                text(node, "placement"),
+                text(node, "alignment"),
+                number(node, "segments").intValue(),
+                number(node, "tokens").longValue(),
+                number(node, "samples").intValue(),
+                number(node, "correct").intValue(),
+                number(node, "accuracy").doubleValue(),
+                number(node, "ms_per_segment").doubleValue(),
+                number(node, "tokens_per_second").doubleValue(),
+                number(node, "peak_rss_bytes").longValue());
+    }
+
+    private String text(JsonNode node, String field) {
+        if (!node.path(field).isTextual()) {
+            throw new InputException(path + " cannot be resumed: a result in it has no text \"" + field + "\".");
         }
+        return node.path(field).textValue();
+    }
+
+    private JsonNode number(JsonNode node, String field) {
+        if (!node.path(field).isNumber()) {
+            throw new InputException(path + " cannot be resumed: a result in it has no number \"" + field + "\".");
+        }
+        return node.path(field);
     }
 }

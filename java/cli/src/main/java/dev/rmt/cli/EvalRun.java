@@ -92,6 +92,8 @@ final class EvalRun {
             evaluation.resumeFrom(before);
             listener.skip((long) before.samples() * row.segments());
         }
+        // The garbage of the rows before must not count as peak memory of this one.
+        System.gc();
         EvaluationRow done = evaluation.build().run();
         listener.onSegments(row.work(), row.work());
         return done;

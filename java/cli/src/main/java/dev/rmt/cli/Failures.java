@@ -68,10 +68,17 @@ final class Failures {
         if (failure instanceof IOException) {
             return "Reading or writing failed: " + failure.getMessage();
         }
+        if (failure instanceof MemoryBudgetException) {
+            return capitalized(failure.getMessage().replaceAll("[.]$", "")) + "; a smaller batch or model needs less.";
+        }
         boolean expected = failure.getClass().getName().startsWith("dev.rmt.") || failure instanceof ParameterException;
         if (expected && failure.getMessage() != null) {
-            return failure.getMessage();
+            return capitalized(failure.getMessage());
         }
         return "The run failed: " + failure + (debug ? "" : " (java -jar rmt.jar --debug ... shows where).");
+    }
+
+    private static String capitalized(String sentence) {
+        return sentence.isEmpty() ? sentence : Character.toUpperCase(sentence.charAt(0)) + sentence.substring(1);
     }
 }

@@ -23,8 +23,9 @@ final class Headers {
             lines.add("           It is UNTRAINED: its weights are random, so its answers are guesses"
                     + chance(config.numLabels()) + ".");
         }
-        for (String notice : model.notices()) {
-            lines.add("           " + notice);
+        // Of the built-in model there is no more to say; of a directory, what was made up or ignored.
+        if (!name.equals(DefaultModel.NAME)) {
+            model.notices().forEach(notice -> lines.add("           " + notice));
         }
         return lines;
     }
