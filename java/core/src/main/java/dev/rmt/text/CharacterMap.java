@@ -45,7 +45,15 @@ final class CharacterMap {
     private static final int NUM_PAGES = (Character.MAX_CODE_POINT + 1) >> PAGE_BITS;
 
     /** Actions of 256 code points, and the sequences of those that have several. */
-    private record Page(int[] actions, int[][] sequences) {}
+    private static final class Page {
+        final int[] actions;
+        final int[][] sequences;
+
+        Page(int[] actions, int[][] sequences) {
+            this.actions = actions;
+            this.sequences = sequences;
+        }
+    }
 
     private final boolean lowerCase;
     private final boolean stripAccents;

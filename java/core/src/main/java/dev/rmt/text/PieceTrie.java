@@ -92,9 +92,9 @@ final class PieceTrie {
     /** Where the edge is, or the free slot where it belongs. The table is at most half full. */
     private int slot(int node, int codePoint) {
         int[] slots = table;
-        int slot = ((node * 0x9E3779B1 ^ codePoint * 0x85EBCA6B) * 0xC2B2AE35 >>> shift) * SLOT;
+        int slot = ((((node * 0x9E3779B1) ^ (codePoint * 0x85EBCA6B)) * 0xC2B2AE35) >>> shift) * SLOT;
         while (slots[slot] != 0 && (slots[slot] != node + 1 || slots[slot + 1] != codePoint)) {
-            slot = slot + SLOT & slots.length - 1;
+            slot = (slot + SLOT) & (slots.length - 1);
         }
         return slot;
     }

@@ -161,7 +161,7 @@ final class UnicodeTables {
 
     /** "a1 b6-b7" to {0xa1, 0xa1, 0xb6, 0xb7}, ascending. */
     private static int[] ranges(String text) {
-        String[] parts = text.split("[ ,]");
+        String[] parts = text.split("[ ,]", -1);
         int[] ranges = new int[2 * parts.length];
         for (int i = 0; i < parts.length; i++) {
             int dash = parts[i].indexOf('-');
@@ -173,7 +173,7 @@ final class UnicodeTables {
 
     /** "7:94d,9cd 9:..." to {class, first, last, first, last, ...} for each class. */
     private static int[][] combining(String text) {
-        return Arrays.stream(text.split(" "))
+        return Arrays.stream(text.split(" ", -1))
                 .map(entry -> {
                     int colon = entry.indexOf(':');
                     int[] ranges = ranges(entry.substring(colon + 1));

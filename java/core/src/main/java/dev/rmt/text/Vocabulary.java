@@ -48,6 +48,8 @@ public final class Vocabulary {
     }
 
     /**
+     * A vocabulary with other special tokens; the index of a piece is its id.
+     *
      * @throws ModelFormatException if a piece is empty, stands there twice or holds a line break, or a special token other
      *     than the mask is missing
      */
@@ -90,7 +92,11 @@ public final class Vocabulary {
         return pieces.size();
     }
 
-    /** @throws IndexOutOfBoundsException if the id is not 0 ... size - 1 */
+    /**
+     * The piece of an id.
+     *
+     * @throws IndexOutOfBoundsException if the id is not 0 ... size - 1
+     */
     public String piece(int id) {
         return pieces.get(id);
     }

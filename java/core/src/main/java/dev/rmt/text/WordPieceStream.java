@@ -176,7 +176,9 @@ public final class WordPieceStream {
                 throw new InputException(
                         "These bytes are not the saved state of a text, or of another version of rmt.");
             }
-            if (in.readUnsignedByte() != optionBits() | in.readUnsignedShort() != options.maxWordChars()) {
+            int bits = in.readUnsignedByte();
+            int maxWordChars = in.readUnsignedShort();
+            if (bits != optionBits() || maxWordChars != options.maxWordChars()) {
                 throw new InputException("The saved state of a text is of a tokenizer with other options than "
                         + options + "; restore it with the model it was saved with.");
             }

@@ -399,9 +399,9 @@ final class WordReader {
         out.writeChar(highSurrogate);
         out.writeByte(seen);
         for (int i = 0; i < seen; i++) {
-            int bits = partial >> 6 * (seen - 1 - i);
+            int bits = partial >> (6 * (seen - 1 - i));
             // The first byte announces its length with as many ones at the top.
-            out.writeByte(i == 0 ? 0xF00 >> (seen + needed) & 0xFF | bits : 0x80 | bits & 0x3F);
+            out.writeByte(i == 0 ? ((0xF00 >> (seen + needed)) & 0xFF) | bits : 0x80 | (bits & 0x3F));
         }
         out.writeByte(overlong ? 1 : 0);
         out.writeShort(overlong ? 0 : barrier);
@@ -440,9 +440,9 @@ final class WordReader {
         }
         length = overlong ? word.length : n;
         replaced = replacedThen;
-        long unfinished = seen + (highSurrogate != 0 ? 1 : 0);
+        long unfinished = seen + (highSurrogate != 0 ? 1L : 0L);
         check(length > 0 ? pending > unfinished : pending == unfinished);
-        base = -position;
+        base = -(long) position;
         wordStart = (highSurrogate != 0 ? 1 : 0) - pending;
     }
 

@@ -44,7 +44,7 @@ class Utf8DecodingTest {
                 "61 00 62",
             })
     void isThatOfJavaNio(String hex) {
-        String[] parts = hex.split(" ");
+        String[] parts = hex.split(" ", -1);
         byte[] bytes = new byte[parts.length];
         for (int i = 0; i < bytes.length; i++) {
             bytes[i] = (byte) Integer.parseInt(parts[i], 16);
@@ -71,7 +71,7 @@ class Utf8DecodingTest {
     void everyCodePointIsDecoded() {
         WordReader reader = new WordReader(new CharacterMap(new WordPieceOptions(false, false, false)), 10);
         for (int c = 0; c <= Character.MAX_CODE_POINT; c++) {
-            if (c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE
+            if ((c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE)
                     || UnicodeTables.isRemoved(c)
                     || UnicodeTables.isSpace(c)) {
                 continue;

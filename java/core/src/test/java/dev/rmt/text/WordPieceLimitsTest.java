@@ -25,7 +25,7 @@ class WordPieceLimitsTest {
     void aLineOf64MegabytesIsReadInChunks() {
         byte[] line = "mary went to the unaffable garden, ".repeat(1000).getBytes(StandardCharsets.UTF_8);
         WordPieceStream stream = tokenizer.newStream();
-        long rounds = (64 << 20) / line.length;
+        long rounds = (64L << 20) / line.length;
         long perRound = tokenizer.encode(new String(line, StandardCharsets.UTF_8)).length;
         long count = 0;
         for (long i = 0; i < rounds; i++) {

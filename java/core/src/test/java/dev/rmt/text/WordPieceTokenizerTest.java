@@ -67,7 +67,8 @@ class WordPieceTokenizerTest {
     @Test
     void anyCharSequenceIsRead() {
         WordPieceTokenizer tokenizer = TextFixtures.smallTokenizer();
-        assertThat(tokenizer.encode(new StringBuilder("the garden"))).isEqualTo(tokenizer.encode("the garden"));
+        assertThat(tokenizer.encode(new StringBuilder("garden").insert(0, "the ")))
+                .isEqualTo(tokenizer.encode("the garden"));
     }
 
     @Test
