@@ -47,13 +47,17 @@ public final class RmtSession implements AutoCloseable {
     void start(Memory memory) {
         ModelConfig config = model.config();
         int[] pending = memory.pendingIds();
-        checkIds(pending);
         if (memory.numMemTokens() != config.numMemTokens()
                 || memory.hiddenSize() != config.hiddenSize()
                 || pending.length >= config.segmentSize()) {
             throw new ModelFormatException("The memory of " + memory.numMemTokens() + " x " + memory.hiddenSize() + " and "
                     + pending.length + " pending tokens does not fit the model, which has " + config.numMemTokens() + " x "
                     + config.hiddenSize() + " and segments of " + config.segmentSize() + ".");
+        }
+        try {
+            checkIds(pending);
+        } catch (IllegalArgumentException e) {
+            throw new ModelFormatException("The pending input of the memory is damaged: " + e.getMessage(), e);
         }
         text.restoreState(memory.unfinished());
         recurrence.setMemory(memory.values());
