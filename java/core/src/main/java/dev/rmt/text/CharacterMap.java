@@ -9,10 +9,10 @@ import java.util.concurrent.atomic.AtomicReferenceArray;
 /**
  * What BERT's normalisation makes of one code point, as one int: an action, and the code point that comes out.
  *
- * <p>The steps of normalisation are, in this order: controls are removed and white space becomes a space; ideographs are
- * surrounded with spaces; accents are stripped (canonical decomposition, then non-spacing marks are dropped); lower case;
- * words are cut at spaces and around each punctuation character. All of this depends on a single code point, but for the
- * order of combining marks, which {@link #MARK} and {@link #BARRIER} leave to the reader of words.
+ * <p>The steps of normalisation are, in this order: controls are removed and white space becomes a space; ideographs
+ * are surrounded with spaces; accents are stripped (canonical decomposition, then non-spacing marks are dropped);
+ * lower case; words are cut at spaces and around each punctuation character. All of this depends on a single code
+ * point, but for the order of combining marks, which {@link #MARK} and {@link #BARRIER} leave to the reader of words.
  *
  * <p>Tables of 256 code points are made when the first of them is met, and kept: at most 5 MB, a few kB for most texts.
  * Shared by threads.

@@ -10,8 +10,8 @@ import java.util.PriorityQueue;
 import java.util.Set;
 
 /**
- * Merges the most frequent pair of neighbouring pieces until a vocabulary is full. Counts are kept up to date word by word:
- * a merge costs as much as the words in which its pair occurs. Used once.
+ * Merges the most frequent pair of neighbouring pieces until a vocabulary is full. Counts are kept up to date word by
+ * word: a merge costs as much as the words in which its pair occurs. Used once.
  */
 final class PieceMerger {
     /** Two neighbouring pieces, how often they occur now, and the words in which they may occur. */

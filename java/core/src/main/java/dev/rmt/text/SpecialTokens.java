@@ -2,7 +2,9 @@ package dev.rmt.text;
 
 import java.util.List;
 
-/** The pieces of a vocabulary that have a role. Text never becomes one of them, but unknown words become {@code unk}. */
+/**
+ * The pieces of a vocabulary that have a role. Text never becomes one of them, but unknown words become {@code unk}.
+ */
 public record SpecialTokens(String pad, String unk, String cls, String sep, String mask) {
     private static final SpecialTokens BERT = new SpecialTokens("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]");
 

@@ -18,7 +18,7 @@ import java.nio.file.Path;
 /** Reads the small text and JSON files of a tokenizer, strictly, and says in one sentence what is wrong with one. */
 final class TokenizerFiles {
     /** Far above any real vocabulary; a wrong file must not fill the heap. */
-    private static final long MAX_BYTES = 128L << 20;
+    private static final long MAX_BYTES = 32L << 20;
 
     private static final int MAX_SHOWN = 60;
 

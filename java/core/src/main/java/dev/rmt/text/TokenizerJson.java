@@ -14,8 +14,9 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * A {@code tokenizer.json} of Hugging Face that holds a BERT tokenizer: BertNormalizer, BertPreTokenizer, WordPiece. What
- * would give other ids and is not supported is refused. Truncation and padding are not obeyed: documents are never cut.
+ * A {@code tokenizer.json} of Hugging Face that holds a BERT tokenizer: BertNormalizer, BertPreTokenizer, WordPiece.
+ * What would give other ids and is not supported is refused. Truncation and padding are not obeyed: documents are
+ * never cut.
  */
 record TokenizerJson(Vocabulary vocabulary, WordPieceOptions options) {
     /** @param special roles of pieces; the unknown token is the file's own */

@@ -50,8 +50,8 @@ public final class Vocabulary {
     /**
      * A vocabulary with other special tokens; the index of a piece is its id.
      *
-     * @throws ModelFormatException if a piece is empty, stands there twice or holds a line break, or a special token other
-     *     than the mask is missing
+     * @throws ModelFormatException if a piece is empty, stands there twice or holds a line break, or a special token
+     *     other than the mask is missing
      */
     public static Vocabulary of(List<String> pieces, SpecialTokens special) {
         return new Vocabulary(pieces, special, "The vocabulary");
@@ -62,8 +62,8 @@ public final class Vocabulary {
     }
 
     /**
-     * Reads a {@code vocab.txt}: UTF-8, one piece a line (LF or CR LF), the line number from 0 is the id. BERT's special
-     * tokens.
+     * Reads a {@code vocab.txt}: UTF-8, one piece a line (LF or CR LF), the line number from 0 is the id. BERT's
+     * special tokens.
      */
     public static Vocabulary ofFile(Path vocabTxt) {
         return ofFile(vocabTxt, SpecialTokens.bert());

@@ -18,13 +18,14 @@ import java.util.Objects;
  * while ((n = stream.drain(ids, 0, ids.length)) > 0) { ... }
  * }</pre>
  *
- * <p>The ids are the same however the text is divided, also within a character. A word gives its ids when its end has been
- * seen; until then it is pending, together with an unfinished UTF-8 sequence or surrogate pair. Nothing is copied but that:
- * the input array is borrowed until it has been drained. A word of more characters than the tokenizer's longest is one
- * unknown token and is not stored, so no input makes a stream grow, and none takes more than linear time.
+ * <p>The ids are the same however the text is divided, also within a character. A word gives its ids when its end has
+ * been seen; until then it is pending, together with an unfinished UTF-8 sequence or surrogate pair. Nothing is copied
+ * but that: the input array is borrowed until it has been drained. A word of more characters than the tokenizer's
+ * longest is one unknown token and is not stored, so no input makes a stream grow, and none takes more than linear
+ * time.
  *
- * <p>Malformed UTF-8 and lone surrogates stand for U+FFFD, which BERT removes; they are counted. A byte order mark and NUL
- * are removed as well.
+ * <p>Malformed UTF-8 and lone surrogates stand for U+FFFD, which BERT removes; they are counted. A byte order mark and
+ * NUL are removed as well.
  *
  * <p>Nothing is allocated after the first use of each page of Unicode. One thread at a time.
  */
@@ -66,8 +67,8 @@ public final class WordPieceStream {
     }
 
     /**
-     * Gives the chars {@code start ... end - 1} of a text. They must not change until they have been drained. They end an
-     * unfinished UTF-8 sequence of earlier bytes.
+     * Gives the chars {@code start ... end - 1} of a text. They must not change until they have been drained. They end
+     * an unfinished UTF-8 sequence of earlier bytes.
      *
      * @throws IllegalStateException if earlier input has not been drained
      */
@@ -126,7 +127,9 @@ public final class WordPieceStream {
         unknownTokens = 0;
     }
 
-    /** Bytes of input (chars: of their UTF-8) that belong to an unfinished word or character; at most 2^31 - 1 is said. */
+    /**
+     * Bytes of input (chars: of their UTF-8) that belong to an unfinished word or character; at most 2^31 - 1 is said.
+     */
     public int pendingBytes() {
         return (int) Math.min(reader.pendingBytes(), Integer.MAX_VALUE);
     }
@@ -142,8 +145,8 @@ public final class WordPieceStream {
     }
 
     /**
-     * What is unfinished, and the counts: a stream of an equal tokenizer can go on from them. Streams that have read the
-     * same text have equal states, however it was divided.
+     * What is unfinished, and the counts: a stream of an equal tokenizer can go on from them. Streams that have read
+     * the same text have equal states, however it was divided.
      *
      * @throws IllegalStateException if input has not been drained
      */

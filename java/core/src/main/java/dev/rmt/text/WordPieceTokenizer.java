@@ -13,8 +13,8 @@ import java.util.Set;
 
 /**
  * BERT's tokenizer: normalises a text, cuts it into words, and words into pieces. Gives the ids of Hugging Face's
- * {@code BertTokenizerFast}, but never special tokens: "[SEP]" in a text is a bracket, "sep" and a bracket. Nothing is ever
- * truncated. Immutable; shared by threads.
+ * {@code BertTokenizerFast}, but never special tokens: "[SEP]" in a text is a bracket, "sep" and a bracket. Nothing is
+ * ever truncated. Immutable; shared by threads.
  */
 public final class WordPieceTokenizer {
     private static final String VOCAB_TXT = "vocab.txt";
@@ -39,10 +39,10 @@ public final class WordPieceTokenizer {
     }
 
     /**
-     * Reads the tokenizer of a Hugging Face BERT directory: {@code tokenizer.json}, or {@code vocab.txt} where there is none.
-     * {@code tokenizer_config.json} and {@code special_tokens_map.json} may be absent. What the first says about lower
-     * case, accents, ideographs prevails over {@code tokenizer.json}, as in Hugging Face; where nothing is said, the model is
-     * uncased.
+     * Reads the tokenizer of a Hugging Face BERT directory: {@code tokenizer.json}, or {@code vocab.txt} where there
+     * is none. {@code tokenizer_config.json} and {@code special_tokens_map.json} may be absent. What the first says
+     * about lower case, accents, ideographs prevails over {@code tokenizer.json}, as in Hugging Face; where nothing is
+     * said, the model is uncased.
      *
      * @throws ModelFormatException if a file is malformed, or asks for something that is not supported
      */
@@ -66,7 +66,8 @@ public final class WordPieceTokenizer {
     }
 
     /**
-     * Writes {@code vocab.txt} and {@code tokenizer_config.json}, and {@code tokenizer.json} where those two cannot say all.
+     * Writes {@code vocab.txt} and {@code tokenizer_config.json}, and {@code tokenizer.json} where those two cannot
+     * say all.
      * {@link #load} and Hugging Face's library read them.
      */
     public void save(Path directory) throws IOException {

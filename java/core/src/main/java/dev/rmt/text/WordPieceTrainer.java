@@ -14,12 +14,12 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 
 /**
- * Makes a WordPiece vocabulary out of text, as Hugging Face's trainer does: words begin as single characters, and the pair of
- * neighbouring pieces that is most frequent becomes a piece, again and again. Of equally frequent pairs the one whose pieces
- * have lower ids comes first, so equal texts and options give equal vocabularies.
+ * Makes a WordPiece vocabulary out of text, as Hugging Face's trainer does: words begin as single characters, and the
+ * pair of neighbouring pieces that is most frequent becomes a piece, again and again. Of equally frequent pairs the
+ * one whose pieces have lower ids comes first, so equal texts and options give equal vocabularies.
  *
- * <p>Ids: special tokens, characters that begin a word by code point, characters that go on with one, merged pieces by the
- * order in which they were made. Heap: about 150 bytes for each distinct word. One thread at a time.
+ * <p>Ids: special tokens, characters that begin a word by code point, characters that go on with one, merged pieces by
+ * the order in which they were made. Heap: about 150 bytes for each distinct word. One thread at a time.
  */
 public final class WordPieceTrainer {
     private static final int BUFFER_BYTES = 1 << 16;

@@ -6,11 +6,11 @@ import java.io.DataOutput;
 import java.io.IOException;
 
 /**
- * Cuts UTF-8 bytes or chars, given in pieces of any size, into normalised words. It keeps no more than one word: what is
- * longer than the longest word allowed is only marked as overlong.
+ * Cuts UTF-8 bytes or chars, given in pieces of any size, into normalised words. It keeps no more than one word: what
+ * is longer than the longest word allowed is only marked as overlong.
  *
- * <p>Marks are put in canonical order within the word at hand. A word of more than the longest allowed is not stored, so a
- * run of any number of marks costs at most that many steps for each of them.
+ * <p>Marks are put in canonical order within the word at hand. A word of more than the longest allowed is not stored,
+ * so a run of any number of marks costs at most that many steps for each of them.
  *
  * <p>The input is borrowed: it must not change until {@link #next} has said that there is no further word in it.
  */
@@ -279,8 +279,8 @@ final class WordReader {
     }
 
     /**
-     * Takes the byte at the position and returns the code point that it completes, or -1. A byte that cannot go on with the
-     * unfinished sequence is not taken: it ends it as malformed, and is met again as a first byte.
+     * Takes the byte at the position and returns the code point that it completes, or -1. A byte that cannot go on
+     * with the unfinished sequence is not taken: it ends it as malformed, and is met again as a first byte.
      */
     private int decode(int b) {
         if (needed == 0) {
@@ -336,7 +336,9 @@ final class WordReader {
         needed = 0;
     }
 
-    /** Encodes the next chars as UTF-8. Lone surrogates are left out: U+FFFD in their place would be removed as well. */
+    /**
+     * Encodes the next chars as UTF-8. Lone surrogates are left out: U+FFFD in their place would be removed as well.
+     */
     private void encodeChars() {
         if (encoded == null) {
             encoded = new byte[ENCODED_BYTES];

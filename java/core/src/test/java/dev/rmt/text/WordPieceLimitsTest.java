@@ -13,7 +13,9 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Time is linear and memory constant, whatever the text. Limits are far above what is needed, below what is quadratic. */
+/**
+ * Time is linear and memory constant, whatever the text. Limits are far above what is needed, below what is quadratic.
+ */
 @Timeout(value = 30, unit = TimeUnit.SECONDS)
 class WordPieceLimitsTest {
     private static final int SEGMENT_SIZE = 499;

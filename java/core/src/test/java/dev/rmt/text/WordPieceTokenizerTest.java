@@ -22,7 +22,8 @@ class WordPieceTokenizerTest {
               "strip_accents": null, "lowercase": true},
              "pre_tokenizer": {"type": "BertPreTokenizer"},
              "truncation": {"max_length": 2},
-             "added_tokens": [{"id": 0, "content": "[PAD]", "special": true}, {"id": 6, "content": "<x>", "special": true}],
+             "added_tokens": [{"id": 0, "content": "[PAD]", "special": true},
+              {"id": 6, "content": "<x>", "special": true}],
              "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
                "max_input_chars_per_word": 100,
                "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "the": 4, "##s": 5}}}
