@@ -3,6 +3,7 @@ package dev.rmt.checkpoint;
 import static dev.rmt.checkpoint.CheckedFiles.quote;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.rmt.ModelConfig;
 import dev.rmt.ModelFormatException;
 import dev.rmt.SegmentAlignment;
 import java.nio.file.Path;
@@ -108,7 +109,7 @@ record BertConfig(
                     : OptionalInt.empty();
             if (object.has("segment_size") && inputLength.isPresent()) {
                 int said = integer("segment_size", 1, 1 << 24);
-                int found = inputLength.getAsInt() - numMemTokens - dev.rmt.ModelConfig.SPECIAL_TOKENS;
+                int found = inputLength.getAsInt() - numMemTokens - ModelConfig.SPECIAL_TOKENS;
                 if (said != found) {
                     throw error("says rmt.segment_size " + said + " but input_length " + inputLength.getAsInt()
                             + " with " + numMemTokens + " memory tokens leaves " + found);

@@ -21,6 +21,8 @@ import java.util.Map;
 final class SafetensorsHeader {
     private static final int MAX_TENSORS = 100_000;
     private static final int MAX_DIMENSIONS = 16;
+    private static final int MAX_METADATA_ENTRIES = 10_000;
+    private static final int MAX_METADATA_CHARS = 1 << 20;
 
     private final Path file;
     private final long dataBytes;
@@ -83,12 +85,18 @@ final class SafetensorsHeader {
         if (value != JsonToken.START_OBJECT) {
             throw error("__metadata__ in its header is not an object");
         }
+        long chars = 0;
         while (parser.nextToken() != JsonToken.END_OBJECT) {
             String key = parser.currentName();
             if (parser.nextToken() != JsonToken.VALUE_STRING) {
                 throw error("the value of " + quote(key) + " in __metadata__ is not a string");
             }
             metadata.put(key, parser.getText());
+            chars += key.length() + parser.getTextLength();
+            if (metadata.size() > MAX_METADATA_ENTRIES || chars > MAX_METADATA_CHARS) {
+                throw error("its __metadata__ has more than " + MAX_METADATA_ENTRIES + " entries or "
+                        + MAX_METADATA_CHARS + " characters");
+            }
         }
     }
 

@@ -22,6 +22,7 @@ import java.nio.file.Path;
 /** JSON of untrusted files: UTF-8 only, no duplicate names, limited nesting. */
 final class StrictJson {
     private static final int MAX_JSON_BYTES = 16 << 20;
+    private static final int MAX_STRING_CHARS = 1 << 20;
     private static final int MAX_NESTING = 32;
 
     private static final JsonFactory FACTORY = JsonFactory.builder()
@@ -31,7 +32,7 @@ final class StrictJson {
             .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
             .streamReadConstraints(StreamReadConstraints.builder()
                     .maxNestingDepth(MAX_NESTING)
-                    .maxStringLength(MAX_JSON_BYTES)
+                    .maxStringLength(MAX_STRING_CHARS)
                     .build())
             .build();
     private static final ObjectMapper MAPPER = JsonMapper.builder(FACTORY)
@@ -79,8 +80,10 @@ final class StrictJson {
                     ? ""
                     : " (line " + json.getLocation().getLineNr() + ", column "
                             + json.getLocation().getColumnNr() + ")";
+            // Jackson names the setting of its own that a limit comes from; nobody who has the file can change it.
+            String problem = json.getOriginalMessage().replaceFirst(", from `[^`]*`", "");
             return new ModelFormatException(
-                    where + " is not valid JSON" + at + ": " + CheckedFiles.clean(json.getOriginalMessage()) + ".", e);
+                    where + " is not valid JSON" + at + ": " + CheckedFiles.clean(problem) + ".", e);
         }
         return new ModelFormatException(where + " cannot be read: " + CheckedFiles.reason(e) + ".", e);
     }

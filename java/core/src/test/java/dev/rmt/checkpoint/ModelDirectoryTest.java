@@ -4,6 +4,7 @@ import static dev.rmt.checkpoint.TinyBert.values;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.rmt.LoadOptions;
 import dev.rmt.LoadOptions.MemoryRows;
 import dev.rmt.ModelFormatException;
@@ -145,7 +146,7 @@ class ModelDirectoryTest {
     }
 
     @Test
-    void alistOfMissingTensorsIsCutAndCounted() {
+    void aListOfMissingTensorsIsCutAndCounted() {
         bert.config.put("num_hidden_layers", 1000);
         assertRefused(
                 FOUR, "15968 tensors", "\"encoder.layer.2.attention.self.query.weight\" is missing", "15958 more");
@@ -392,7 +393,7 @@ class ModelDirectoryTest {
         Path first = folder.resolve("model-00001-of-00002.safetensors");
         Files.delete(first);
         Files.createDirectory(first);
-        String text = new com.fasterxml.jackson.databind.ObjectMapper().writeValueAsString(name);
+        String text = new ObjectMapper().writeValueAsString(name);
         TinyBert.writeText(
                 folder.resolve("model.safetensors.index.json"),
                 "{\"weight_map\":{\"a\":\"model-00001-of-00002.safetensors\",\"z\":" + text + "}}");
