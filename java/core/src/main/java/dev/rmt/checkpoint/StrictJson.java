@@ -80,8 +80,10 @@ final class StrictJson {
                     ? ""
                     : " (line " + json.getLocation().getLineNr() + ", column "
                             + json.getLocation().getColumnNr() + ")";
-            // Jackson names the setting of its own that a limit comes from; nobody who has the file can change it.
-            String problem = json.getOriginalMessage().replaceFirst(", from `[^`]*`", "");
+            // Jackson goes on about its own settings and sources: nothing that whoever has the file could change.
+            String problem = json.getOriginalMessage()
+                    .replaceFirst(", from `[^`]*`", "")
+                    .replaceFirst("(?s)( \\((start marker|for \\S+ starting) at |: enable `| \\[?Source: ).*", "");
             return new ModelFormatException(
                     where + " is not valid JSON" + at + ": " + CheckedFiles.clean(problem) + ".", e);
         }
