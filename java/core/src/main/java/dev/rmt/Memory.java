@@ -35,15 +35,17 @@ public record Memory(
 
     public Memory {
         if (!modelSha256.matches("[0-9a-f]{64}")) {
-            throw new IllegalArgumentException("A model hash has 64 hexadecimal digits; this one is \"" + modelSha256 + "\".");
+            throw new IllegalArgumentException(
+                    "A model hash has 64 hexadecimal digits; this one is \"" + modelSha256 + "\".");
         }
         if (numMemTokens < 0 || hiddenSize < 1 || values.length != (long) numMemTokens * hiddenSize) {
-            throw new IllegalArgumentException("A memory of " + numMemTokens + " x " + hiddenSize + " cannot have "
-                    + values.length + " values.");
+            throw new IllegalArgumentException(
+                    "A memory of " + numMemTokens + " x " + hiddenSize + " cannot have " + values.length + " values.");
         }
         for (int i = 0; i < values.length; i++) {
             if (!Float.isFinite(values[i])) {
-                throw new IllegalArgumentException("Value " + i + " of the memory is " + values[i] + "; it must be finite.");
+                throw new IllegalArgumentException(
+                        "Value " + i + " of the memory is " + values[i] + "; it must be finite.");
             }
         }
         if (tokens < pendingIds.length || segments < 0) {
@@ -79,7 +81,10 @@ public record Memory(
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
             ByteBuffer bytes = ByteBuffer.allocate(
                     4 * Integer.BYTES + (values.length + pendingIds.length) * Float.BYTES + unfinished.length);
-            bytes.putInt(numMemTokens).putInt(hiddenSize).putInt(pendingIds.length).putInt(unfinished.length);
+            bytes.putInt(numMemTokens)
+                    .putInt(hiddenSize)
+                    .putInt(pendingIds.length)
+                    .putInt(unfinished.length);
             for (float value : values) {
                 bytes.putFloat(value);
             }
@@ -125,7 +130,8 @@ public record Memory(
     void requireModel(String sha256) {
         if (!modelSha256.equals(sha256)) {
             throw new ModelFormatException("The memory was saved with the model " + modelSha256.substring(0, SHORT_HASH)
-                    + "..., this model is " + sha256.substring(0, SHORT_HASH) + "...; load the model it was saved with.");
+                    + "..., this model is " + sha256.substring(0, SHORT_HASH)
+                    + "...; load the model it was saved with.");
         }
     }
 

@@ -59,8 +59,9 @@ public record ModelConfig(
                     + " positions of the position table.");
         }
         if ((long) inputLength - numMemTokens - SPECIAL_TOKENS < 1) {
-            throw new IllegalArgumentException("An input length of " + inputLength + " leaves no room for content beside "
-                    + numMemTokens + " memory tokens and " + SPECIAL_TOKENS + " special tokens.");
+            throw new IllegalArgumentException(
+                    "An input length of " + inputLength + " leaves no room for content beside " + numMemTokens
+                            + " memory tokens and " + SPECIAL_TOKENS + " special tokens.");
         }
     }
 

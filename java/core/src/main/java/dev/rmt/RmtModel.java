@@ -85,8 +85,8 @@ public final class RmtModel implements AutoCloseable {
     public static RmtModel untrained(ModelConfig config, WordPieceTokenizer tokenizer, long seed, Device device) {
         int pieces = tokenizer.vocabulary().size();
         if (pieces > config.vocabSize()) {
-            throw new IllegalArgumentException("The vocabulary has " + pieces + " pieces, but the model has rows for "
-                    + config.vocabSize() + ".");
+            throw new IllegalArgumentException(
+                    "The vocabulary has " + pieces + " pieces, but the model has rows for " + config.vocabSize() + ".");
         }
         return create(
                 config,
@@ -131,7 +131,8 @@ public final class RmtModel implements AutoCloseable {
             try {
                 model.setParameter(parameter, values, first, count);
             } catch (ModelFormatException e) {
-                throw new ModelFormatException("The " + source.describe(name) + " cannot be used: " + e.getMessage(), e);
+                throw new ModelFormatException(
+                        "The " + source.describe(name) + " cannot be used: " + e.getMessage(), e);
             }
         }));
     }
@@ -140,8 +141,7 @@ public final class RmtModel implements AutoCloseable {
         if (!source.has(parameter.name())) {
             throw new ModelFormatException("The weights hold no " + parameter.name() + ", which the model needs.");
         }
-        List<Long> given =
-                Arrays.stream(source.shape(parameter.name())).boxed().toList();
+        List<Long> given = Arrays.stream(source.shape(parameter.name())).boxed().toList();
         if (!given.equals(parameter.shape())) {
             throw new ModelFormatException("The " + source.describe(parameter.name()) + " has the shape " + given
                     + ", the model needs " + parameter.shape() + ".");
@@ -279,7 +279,8 @@ public final class RmtModel implements AutoCloseable {
         public void read(String name, long firstElement, float[] dst, int offset, int count) {
             source.read(name, firstElement, dst, offset, count);
             // The hash fills its buffer from the start, and the device takes it from there.
-            consumer.accept(name, firstElement, offset == 0 ? dst : Arrays.copyOfRange(dst, offset, offset + count), count);
+            consumer.accept(
+                    name, firstElement, offset == 0 ? dst : Arrays.copyOfRange(dst, offset, offset + count), count);
         }
 
         @Override

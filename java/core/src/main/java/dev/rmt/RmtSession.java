@@ -50,9 +50,11 @@ public final class RmtSession implements AutoCloseable {
         if (memory.numMemTokens() != config.numMemTokens()
                 || memory.hiddenSize() != config.hiddenSize()
                 || pending.length >= config.segmentSize()) {
-            throw new ModelFormatException("The memory of " + memory.numMemTokens() + " x " + memory.hiddenSize() + " and "
-                    + pending.length + " pending tokens does not fit the model, which has " + config.numMemTokens() + " x "
-                    + config.hiddenSize() + " and segments of " + config.segmentSize() + ".");
+            throw new ModelFormatException(
+                    "The memory of " + memory.numMemTokens() + " x " + memory.hiddenSize() + " and "
+                            + pending.length + " pending tokens does not fit the model, which has "
+                            + config.numMemTokens() + " x "
+                            + config.hiddenSize() + " and segments of " + config.segmentSize() + ".");
         }
         try {
             checkIds(pending);

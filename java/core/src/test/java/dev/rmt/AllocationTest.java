@@ -26,7 +26,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** What reading costs the Java heap once it runs: less than 1 kB per segment, whatever the text comes from. */
 class AllocationTest {
     private static final int MOST_BYTES_PER_SEGMENT = 1024;
-    private static final String TEXT = "Daniel went to the café. Mary journeyed, déjà vu, to the 世 garden! ".repeat(2000);
+    private static final String TEXT =
+            "Daniel went to the café. Mary journeyed, déjà vu, to the 世 garden! ".repeat(2000);
 
     private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     private RmtModel model;
@@ -41,7 +42,11 @@ class AllocationTest {
         assumeTrue(threads.isThreadAllocatedMemorySupported(), "This JVM does not count what threads allocate.");
         // A segment as long as the paper's, so that there is as much text for each as in real use.
         model = RmtModel.untrained(
-                TestModels.config().maxPositions(512).inputLength(512).numLayers(1).build(),
+                TestModels.config()
+                        .maxPositions(512)
+                        .inputLength(512)
+                        .numLayers(1)
+                        .build(),
                 TestModels.tokenizer(),
                 1,
                 Device.cpu(1));

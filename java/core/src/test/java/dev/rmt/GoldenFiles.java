@@ -36,7 +36,9 @@ final class GoldenFiles {
             return require(folder.resolve(relative), relative);
         }
         Path shared = root.resolve("../shared/data/golden").resolve(relative).normalize();
-        return Files.exists(shared) ? shared : require(root.resolve("native/tests/golden").resolve(relative), relative);
+        return Files.exists(shared)
+                ? shared
+                : require(root.resolve("native/tests/golden").resolve(relative), relative);
     }
 
     private static Path require(Path path, String relative) {
@@ -48,7 +50,9 @@ final class GoldenFiles {
         Path folder = Path.of("").toAbsolutePath();
         while (!Files.exists(folder.resolve("native/include/rmt/rmt.h"))) {
             folder = folder.getParent();
-            assertThat(folder).as("a folder that holds native/include/rmt/rmt.h").isNotNull();
+            assertThat(folder)
+                    .as("a folder that holds native/include/rmt/rmt.h")
+                    .isNotNull();
         }
         return folder;
     }

@@ -173,7 +173,9 @@ class LifeCycleTest {
             session.close();
             reader.join();
 
-            assertThat(end.get()).isInstanceOf(IllegalStateException.class).hasMessageContaining("closed by another thread");
+            assertThat(end.get())
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("closed by another thread");
             assertRefused(session::memory, "session is closed");
         }
     }
@@ -213,7 +215,8 @@ class LifeCycleTest {
             assertThatThrownBy(() -> batch.read(List.of(tokens(5)), new long[] {1}, SegmentAlignment.LEFT))
                     .isInstanceOf(ReadInterruptedException.class);
             assertThat(Thread.interrupted()).isTrue();
-            assertThat(batch.read(List.of(tokens(5)), new long[] {1}, SegmentAlignment.LEFT)).hasNumberOfRows(1);
+            assertThat(batch.read(List.of(tokens(5)), new long[] {1}, SegmentAlignment.LEFT))
+                    .hasNumberOfRows(1);
         }
     }
 
@@ -229,7 +232,8 @@ class LifeCycleTest {
                 }
             };
             assertRefused(
-                    () -> batch.read(List.of(tokens(5)), new long[] {1}, SegmentAlignment.LEFT, false, listener), "in use");
+                    () -> batch.read(List.of(tokens(5)), new long[] {1}, SegmentAlignment.LEFT, false, listener),
+                    "in use");
         }
     }
 

@@ -19,7 +19,8 @@ class MemoryTest {
     private Path folder;
 
     private static Memory memory() {
-        return new Memory(MODEL, 2, 3, new float[] {1, -2, 3.5f, 0, -0.0f, 6}, new int[] {7, 8}, new byte[] {1, 2, 3}, 100, 5);
+        return new Memory(
+                MODEL, 2, 3, new float[] {1, -2, 3.5f, 0, -0.0f, 6}, new int[] {7, 8}, new byte[] {1, 2, 3}, 100, 5);
     }
 
     @Test
@@ -56,13 +57,17 @@ class MemoryTest {
     void theHashCoversValuesAndPendingInputAndNothingElse() {
         Memory memory = memory();
         assertThat(memory.sha256()).matches("[0-9a-f]{64}");
-        assertThat(with(memory, memory.values(), memory.pendingIds(), memory.unfinished(), 1000).sha256())
+        assertThat(with(memory, memory.values(), memory.pendingIds(), memory.unfinished(), 1000)
+                        .sha256())
                 .isEqualTo(memory.sha256());
-        assertThat(with(memory, new float[6], memory.pendingIds(), memory.unfinished(), 100).sha256())
+        assertThat(with(memory, new float[6], memory.pendingIds(), memory.unfinished(), 100)
+                        .sha256())
                 .isNotEqualTo(memory.sha256());
-        assertThat(with(memory, memory.values(), new int[] {7, 9}, memory.unfinished(), 100).sha256())
+        assertThat(with(memory, memory.values(), new int[] {7, 9}, memory.unfinished(), 100)
+                        .sha256())
                 .isNotEqualTo(memory.sha256());
-        assertThat(with(memory, memory.values(), memory.pendingIds(), new byte[] {1, 2}, 100).sha256())
+        assertThat(with(memory, memory.values(), memory.pendingIds(), new byte[] {1, 2}, 100)
+                        .sha256())
                 .isNotEqualTo(memory.sha256());
     }
 
@@ -87,7 +92,9 @@ class MemoryTest {
     }
 
     private static void assertRefused(Runnable action, String part) {
-        assertThatThrownBy(action::run).isInstanceOf(IllegalArgumentException.class).hasMessageContaining(part);
+        assertThatThrownBy(action::run)
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining(part);
     }
 
     @Test
@@ -149,7 +156,9 @@ class MemoryTest {
 
     @Test
     void aFileThatCannotBeWrittenIsSaid() {
-        assertThatThrownBy(() -> memory().write(folder)).isInstanceOf(RmtException.class).hasMessageContaining("is a directory");
+        assertThatThrownBy(() -> memory().write(folder))
+                .isInstanceOf(RmtException.class)
+                .hasMessageContaining("is a directory");
         assertThatThrownBy(() -> memory().write(folder.resolve("missing/memory.rmt")))
                 .isInstanceOf(RmtException.class)
                 .hasMessageContaining("no such folder");
@@ -179,15 +188,15 @@ class MemoryTest {
                 RmtSession session = model.newSession()) {
             Memory memory = session.memory();
             int[] tooMany = new int[model.config().segmentSize()];
-            assertThatThrownBy(() ->
-                            model.newSession(with(memory, memory.values(), tooMany, memory.unfinished(), 1000)))
+            assertThatThrownBy(
+                            () -> model.newSession(with(memory, memory.values(), tooMany, memory.unfinished(), 1000)))
                     .isInstanceOf(ModelFormatException.class);
-            assertThatThrownBy(() -> model.newSession(with(
-                            memory, memory.values(), new int[] {1_000_000}, memory.unfinished(), 1000)))
+            assertThatThrownBy(() -> model.newSession(
+                            with(memory, memory.values(), new int[] {1_000_000}, memory.unfinished(), 1000)))
                     .isInstanceOf(ModelFormatException.class)
                     .hasMessageContaining("1000000");
-            assertThatThrownBy(() ->
-                            model.newSession(with(memory, memory.values(), new int[0], new byte[] {1, 2}, 1000)))
+            assertThatThrownBy(
+                            () -> model.newSession(with(memory, memory.values(), new int[0], new byte[] {1, 2}, 1000)))
                     .isInstanceOf(RmtException.class);
         }
     }

@@ -89,7 +89,9 @@ class RmtGoldenTest {
         }
 
         void finish(TestReporter reporter, String name, RmtModel model) {
-            assertThat(golden.get("segment." + steps + ".memory")).as("a step that was not run").isNull();
+            assertThat(golden.get("segment." + steps + ".memory"))
+                    .as("a step that was not run")
+                    .isNull();
             assertThat(steps).isPositive();
             report(reporter, name, model, worst);
         }
@@ -133,9 +135,7 @@ class RmtGoldenTest {
                             double ofLogits = GoldenFiles.relativeError(
                                     step.logits().get(0), Arrays.copyOfRange(logits, s * labels, (s + 1) * labels));
                             assertThat(ofMemory).as("memory %d", s).isLessThanOrEqualTo(tolerance);
-                            assertThat(ofLogits)
-                                    .as("logits %d", s)
-                                    .isLessThanOrEqualTo(GoldenFiles.WITHOUT_YARDSTICK);
+                            assertThat(ofLogits).as("logits %d", s).isLessThanOrEqualTo(GoldenFiles.WITHOUT_YARDSTICK);
                             worst[0] = Math.max(worst[0], Math.max(ofMemory, ofLogits));
                         }
                     });
@@ -174,8 +174,7 @@ class RmtGoldenTest {
                                         inside.memory(0),
                                         Arrays.copyOfRange(memories, s * memorySize, (s + 1) * memorySize));
                                 double ofLogits = GoldenFiles.relativeError(
-                                        step.logits().get(0),
-                                        Arrays.copyOfRange(logits, s * labels, (s + 1) * labels));
+                                        step.logits().get(0), Arrays.copyOfRange(logits, s * labels, (s + 1) * labels));
                                 assertThat(ofMemory).as("memory %d", s).isLessThanOrEqualTo(tolerance);
                                 assertThat(ofLogits).as("logits %d", s).isLessThanOrEqualTo(tolerance);
                                 worst[0] = Math.max(worst[0], Math.max(ofMemory, ofLogits));
@@ -190,7 +189,10 @@ class RmtGoldenTest {
         reporter.publishEntry(
                 name,
                 String.format(
-                        Locale.ROOT, "largest relative error %.2e (%s)", worst, model.deviceInfo().isa()));
+                        Locale.ROOT,
+                        "largest relative error %.2e (%s)",
+                        worst,
+                        model.deviceInfo().isa()));
     }
 
     private static float[] concatenate(List<float[]> rows) {
@@ -230,7 +232,8 @@ class RmtGoldenTest {
             Weights weights = directory.weights();
             if (bringsRows) {
                 int labels = golden.get("classifier.weight").shape().get(0).intValue();
-                config.labels(IntStream.range(0, labels).mapToObj(i -> "label " + i).toList());
+                config.labels(
+                        IntStream.range(0, labels).mapToObj(i -> "label " + i).toList());
                 weights = new Replaced(weights, golden);
             }
             ModelWriter.write(own, config.build(), directory.tokenizer(), weights);

@@ -52,8 +52,8 @@ class RmtModelTest {
     void theSameSeedMakesTheSameModelAndAnotherSeedAnother() {
         try (RmtModel one = TestModels.tiny();
                 RmtModel same = TestModels.tiny();
-                RmtModel other = RmtModel.untrained(
-                        TestModels.config().build(), TestModels.tokenizer(), 8, Device.cpu(1))) {
+                RmtModel other =
+                        RmtModel.untrained(TestModels.config().build(), TestModels.tokenizer(), 8, Device.cpu(1))) {
             assertThat(same.sha256()).isEqualTo(one.sha256()).isNotEqualTo(other.sha256());
             assertThat(hashAfterReading(same)).isEqualTo(hashAfterReading(one)).isNotEqualTo(hashAfterReading(other));
             assertThat(one.trained()).isFalse();
@@ -217,7 +217,8 @@ class RmtModelTest {
         public static void main(String[] arguments) throws IOException {
             try (RmtModel model = RmtModel.load(new File(arguments[0]).toPath(), Device.best());
                     RmtSession session = model.newSession()) {
-                System.out.println("read " + session.read("abcdefghi ".repeat(120)).segments() + " segments");
+                System.out.println(
+                        "read " + session.read("abcdefghi ".repeat(120)).segments() + " segments");
             }
         }
     }

@@ -155,7 +155,8 @@ class RmtSessionTest {
     @Test
     void anIdOutsideTheVocabularyIsRefusedBeforeAnythingIsRead() {
         try (RmtSession session = model.newSession()) {
-            assertThatThrownBy(() -> session.read(new int[] {5, 6, model.config().vocabSize()}))
+            assertThatThrownBy(
+                            () -> session.read(new int[] {5, 6, model.config().vocabSize()}))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("at index 2");
             assertThat(session.memory().tokens()).isZero();

@@ -56,8 +56,10 @@ class SegmentationTest {
 
     @Test
     void wrongSizesAndIndicesAreRefused() {
-        assertThatThrownBy(() -> new Segmentation(-1, 499, SegmentAlignment.LEFT)).hasMessageContaining("-1 tokens");
-        assertThatThrownBy(() -> new Segmentation(1, 0, SegmentAlignment.LEFT)).hasMessageContaining("segment size is 0");
+        assertThatThrownBy(() -> new Segmentation(-1, 499, SegmentAlignment.LEFT))
+                .hasMessageContaining("-1 tokens");
+        assertThatThrownBy(() -> new Segmentation(1, 0, SegmentAlignment.LEFT))
+                .hasMessageContaining("segment size is 0");
         assertThatThrownBy(() -> new Segmentation(10, 5, SegmentAlignment.LEFT).length(2))
                 .isInstanceOf(IndexOutOfBoundsException.class);
     }

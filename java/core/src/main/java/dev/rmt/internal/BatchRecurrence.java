@@ -88,8 +88,8 @@ public final class BatchRecurrence {
 
     private void checkArguments(List<? extends TokenSource> documents, long[] lengths) {
         if (documents.isEmpty() || documents.size() > backend.maxBatchSize()) {
-            throw new IllegalArgumentException("A batch takes 1 to " + backend.maxBatchSize() + " documents, not "
-                    + documents.size() + ".");
+            throw new IllegalArgumentException(
+                    "A batch takes 1 to " + backend.maxBatchSize() + " documents, not " + documents.size() + ".");
         }
         if (documents.size() != lengths.length) {
             throw new IllegalArgumentException(

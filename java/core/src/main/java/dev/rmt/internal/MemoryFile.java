@@ -58,13 +58,14 @@ public final class MemoryFile {
             throw new ModelFormatException(sentence(name) + " is not a saved memory; give one that save wrote.");
         }
         if (bytes.length < HEADER_SIZE + HASH_SIZE) {
-            throw new ModelFormatException(sentence(name) + " is cut off: " + bytes.length + " bytes of a saved memory.");
+            throw new ModelFormatException(
+                    sentence(name) + " is cut off: " + bytes.length + " bytes of a saved memory.");
         }
         ByteBuffer in = ByteBuffer.wrap(bytes).position(MAGIC.length);
         int version = in.getInt();
         if (version != VERSION) {
-            throw new ModelFormatException(sentence(name) + " has version " + version + " of the format, this program reads "
-                    + VERSION + "; use the program that wrote it.");
+            throw new ModelFormatException(sentence(name) + " has version " + version
+                    + " of the format, this program reads " + VERSION + "; use the program that wrote it.");
         }
         int end = bytes.length - HASH_SIZE;
         byte[] hash = Arrays.copyOfRange(bytes, end, bytes.length);

@@ -23,7 +23,8 @@ import java.util.concurrent.ThreadLocalRandom;
 final class NativeCache {
     static final String PROPERTY = "rmt.native.cache";
     static final String ENVIRONMENT = "RMT_CACHE_DIR";
-    static final String HOW_TO_OVERRIDE = "the system property " + PROPERTY + " or the environment variable " + ENVIRONMENT;
+    static final String HOW_TO_OVERRIDE =
+            "the system property " + PROPERTY + " or the environment variable " + ENVIRONMENT;
 
     private final Path folder;
 
@@ -50,7 +51,8 @@ final class NativeCache {
      * @throws DeviceException if the folder cannot be used, naming it and how to name another
      */
     Path file(String name, byte[] content) {
-        Path file = folder.resolve(HexFormat.of().formatHex(sha256(content), 0, 16)).resolve(name);
+        Path file =
+                folder.resolve(HexFormat.of().formatHex(sha256(content), 0, 16)).resolve(name);
         try {
             if (!holds(file, content)) {
                 Files.createDirectories(file.getParent());
@@ -76,8 +78,10 @@ final class NativeCache {
     }
 
     DeviceException unusable(IOException e) {
-        return new DeviceException("The native library cannot be put into the folder " + folder + " (" + reason(e)
-                + "); name another one by " + HOW_TO_OVERRIDE + ".", e);
+        return new DeviceException(
+                "The native library cannot be put into the folder " + folder + " (" + reason(e)
+                        + "); name another one by " + HOW_TO_OVERRIDE + ".",
+                e);
     }
 
     private static boolean holds(Path file, byte[] content) throws IOException {

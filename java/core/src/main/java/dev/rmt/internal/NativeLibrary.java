@@ -84,7 +84,8 @@ public final class NativeLibrary {
             if (!String.valueOf(e.getMessage()).contains("already loaded in another classloader")) {
                 throw platform.explain(e, file);
             }
-            // The JVM lets one class loader have a file; another one gets a copy, which needs no name once it is mapped.
+            // The JVM lets one class loader have a file; another one gets a copy, which needs no name once it is
+            // mapped.
             Path copy = cache.privateCopy(file);
             try {
                 System.load(copy.toString());
@@ -103,8 +104,9 @@ public final class NativeLibrary {
     private static Path fileIn(Path folder) {
         Path file = folder.resolve(fileName()).toAbsolutePath().normalize();
         if (!Files.isRegularFile(file)) {
-            throw new DeviceException("There is no " + fileName() + " in " + folder + ", the folder that the system property "
-                    + FOLDER_PROPERTY + " names; correct it or leave it out.");
+            throw new DeviceException(
+                    "There is no " + fileName() + " in " + folder + ", the folder that the system property "
+                            + FOLDER_PROPERTY + " names; correct it or leave it out.");
         }
         return file;
     }
@@ -114,8 +116,9 @@ public final class NativeLibrary {
             if (in == null) {
                 List<String> held =
                         PLATFORMS.stream().filter(NativeLibrary::isHeld).toList();
-                throw new DeviceException("There is no native library for " + platform.name() + " in this jar, only for "
-                        + (held.isEmpty() ? "none" : String.join(", ", held)) + "; build rmt on this machine.");
+                throw new DeviceException(
+                        "There is no native library for " + platform.name() + " in this jar, only for "
+                                + (held.isEmpty() ? "none" : String.join(", ", held)) + "; build rmt on this machine.");
             }
             return in.readAllBytes();
         } catch (IOException e) {

@@ -121,8 +121,7 @@ public final class NativeModel implements AutoCloseable {
         long[] needed = new long[1];
         long[] memory = new long[1];
         NativeErrors.check(
-                Rmt.memoryRequiredBytes(
-                        handle(), numSlots, maxBatchSize, inputLength, needed, error, error.length),
+                Rmt.memoryRequiredBytes(handle(), numSlots, maxBatchSize, inputLength, needed, error, error.length),
                 error);
         NativeErrors.check(
                 Rmt.memoryCreate(handle(), numSlots, maxBatchSize, inputLength, memory, error, error.length), error);

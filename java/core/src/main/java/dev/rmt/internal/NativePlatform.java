@@ -20,7 +20,8 @@ record NativePlatform(String name, boolean musl) {
 
     static NativePlatform current() {
         return new NativePlatform(
-                nameOf(System.getProperty("os.name", ""), System.getProperty("os.arch", "")), isMusl(Path.of("/proc/self/maps")));
+                nameOf(System.getProperty("os.name", ""), System.getProperty("os.arch", "")),
+                isMusl(Path.of("/proc/self/maps")));
     }
 
     static String nameOf(String osName, String osArch) {
@@ -29,12 +30,11 @@ record NativePlatform(String name, boolean musl) {
         String system = os.startsWith("linux")
                 ? "linux"
                 : os.startsWith("mac") ? "macosx" : os.startsWith("windows") ? "windows" : os.replace(' ', '_');
-        String processor =
-                switch (arch) {
-                    case "amd64", "x86_64" -> "x86_64";
-                    case "aarch64", "arm64" -> "arm64";
-                    default -> arch;
-                };
+        String processor = switch (arch) {
+            case "amd64", "x86_64" -> "x86_64";
+            case "aarch64", "arm64" -> "arm64";
+            default -> arch;
+        };
         return system + "-" + processor;
     }
 
@@ -57,17 +57,21 @@ record NativePlatform(String name, boolean musl) {
         }
         Matcher glibc = GLIBC.matcher(message);
         if (glibc.find()) {
-            return new DeviceException("The native library needs " + glibc.group(1)
-                    + ", which this system's C library is too old for; use a newer system or build rmt on this machine.",
+            return new DeviceException(
+                    "The native library needs " + glibc.group(1)
+                            + ", which this system's C library is too old for; use a newer system or build rmt on this machine.",
                     error);
         }
         // What the loader of Linux says when the file system forbids execution.
         if (message.contains("failed to map segment") || message.contains("Operation not permitted")) {
-            return new DeviceException("The folder " + file.getParent()
-                    + " does not allow programs to be loaded (mounted noexec?); name another one by " + NativeCache.HOW_TO_OVERRIDE
-                    + ".",
+            return new DeviceException(
+                    "The folder " + file.getParent()
+                            + " does not allow programs to be loaded (mounted noexec?); name another one by "
+                            + NativeCache.HOW_TO_OVERRIDE
+                            + ".",
                     error);
         }
-        return new DeviceException("The native library " + file + " cannot be loaded on " + name + ": " + message, error);
+        return new DeviceException(
+                "The native library " + file + " cannot be loaded on " + name + ": " + message, error);
     }
 }

@@ -132,8 +132,7 @@ final class Rmt {
             int errorSize);
 
     @Name("rmt_jni_memory_reset")
-    static native int memoryReset(
-            @Cast("int64_t") long memory, int slot, @Cast("char*") byte[] error, int errorSize);
+    static native int memoryReset(@Cast("int64_t") long memory, int slot, @Cast("char*") byte[] error, int errorSize);
 
     @Name("rmt_jni_memory_copy")
     static native int memoryCopy(

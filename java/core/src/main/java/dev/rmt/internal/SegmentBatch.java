@@ -139,8 +139,8 @@ public final class SegmentBatch {
 
     private static void require(boolean condition, int row, String what, int value) {
         if (!condition) {
-            throw new IllegalArgumentException("Document " + row + " of the segment has the wrong " + what + " " + value
-                    + ".");
+            throw new IllegalArgumentException(
+                    "Document " + row + " of the segment has the wrong " + what + " " + value + ".");
         }
     }
 }

@@ -33,8 +33,7 @@ public final class SegmentLayout {
      * @param numMemTokens M
      */
     public static SegmentLayout encoder(int inputLength, int numMemTokens, int clsId, int sepId) {
-        return new SegmentLayout(
-                inputLength, numMemTokens, new int[] {clsId}, new int[] {sepId}, new int[] {sepId});
+        return new SegmentLayout(inputLength, numMemTokens, new int[] {clsId}, new int[] {sepId}, new int[] {sepId});
     }
 
     public int inputLength() {
@@ -58,13 +57,7 @@ public final class SegmentLayout {
      * @param readHead whether the classifier reads it
      */
     public void addTo(
-            SegmentBatch batch,
-            int slot,
-            int[] content,
-            int offset,
-            int count,
-            boolean writeMemory,
-            boolean readHead) {
+            SegmentBatch batch, int slot, int[] content, int offset, int count, boolean writeMemory, boolean readHead) {
         Objects.checkFromIndexSize(offset, count, content.length);
         if (count > segmentSize()) {
             throw new IllegalArgumentException(

@@ -54,8 +54,8 @@ public final class StreamRecurrence {
     /** Goes on where another stream stopped; the memory itself is set in the backend. */
     public void restore(int[] pendingIds, long tokensRead, long segmentsRun) {
         if (pendingIds.length >= pending.length) {
-            throw new IllegalArgumentException(pendingIds.length + " pending tokens are not fewer than the "
-                    + pending.length + " of a segment.");
+            throw new IllegalArgumentException(
+                    pendingIds.length + " pending tokens are not fewer than the " + pending.length + " of a segment.");
         }
         System.arraycopy(pendingIds, 0, pending, 0, pendingIds.length);
         pendingCount = pendingIds.length;

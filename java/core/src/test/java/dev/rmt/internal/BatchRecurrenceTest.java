@@ -120,18 +120,13 @@ class BatchRecurrenceTest {
             together.add(source(ids(100 * d, counts[d])));
         }
         FakeBackend backend = backend(counts.length);
-        float[][] logits = new BatchRecurrence(backend, LAYOUT)
-                .run(together, new long[] {10, 3, 8, 1}, alignment, false, NOBODY);
+        float[][] logits =
+                new BatchRecurrence(backend, LAYOUT).run(together, new long[] {10, 3, 8, 1}, alignment, false, NOBODY);
 
         for (int d = 0; d < counts.length; d++) {
             FakeBackend alone = backend(1);
             float[][] own = new BatchRecurrence(alone, LAYOUT)
-                    .run(
-                            List.of(source(ids(100 * d, counts[d]))),
-                            new long[] {counts[d]},
-                            alignment,
-                            false,
-                            NOBODY);
+                    .run(List.of(source(ids(100 * d, counts[d]))), new long[] {counts[d]}, alignment, false, NOBODY);
             assertThat(logits[d]).containsExactly(own[0]);
             assertThat(backend.memory(d)).containsExactly(alone.memory(0));
         }
@@ -190,10 +185,10 @@ class BatchRecurrenceTest {
     void aSecondReadingStartsFromFreshMemories() {
         FakeBackend backend = backend(1);
         BatchRecurrence recurrence = new BatchRecurrence(backend, LAYOUT);
-        float[][] first = recurrence.run(
-                List.of(source(ids(10, 9))), new long[] {9}, SegmentAlignment.RIGHT, false, NOBODY);
-        float[][] second = recurrence.run(
-                List.of(source(ids(10, 9))), new long[] {9}, SegmentAlignment.RIGHT, false, NOBODY);
+        float[][] first =
+                recurrence.run(List.of(source(ids(10, 9))), new long[] {9}, SegmentAlignment.RIGHT, false, NOBODY);
+        float[][] second =
+                recurrence.run(List.of(source(ids(10, 9))), new long[] {9}, SegmentAlignment.RIGHT, false, NOBODY);
 
         assertThat(second[0]).containsExactly(first[0]);
     }
@@ -217,8 +212,7 @@ class BatchRecurrenceTest {
         SegmentAlignment right = SegmentAlignment.RIGHT;
         assertThatThrownBy(() -> recurrence.run(List.of(), new long[0], right, false, NOBODY))
                 .hasMessageContaining("1 to 1 documents, not 0");
-        assertThatThrownBy(() -> recurrence.run(
-                        List.of(source(1), source(2)), new long[] {1, 1}, right, false, NOBODY))
+        assertThatThrownBy(() -> recurrence.run(List.of(source(1), source(2)), new long[] {1, 1}, right, false, NOBODY))
                 .hasMessageContaining("not 2");
         assertThatThrownBy(() -> recurrence.run(List.of(source(1)), new long[] {1, 1}, right, false, NOBODY))
                 .hasMessageContaining("1 documents came with 2 lengths");

@@ -48,7 +48,9 @@ class NativeLibraryTest {
     private static String[] probe(ClassLoader loader) throws ReflectiveOperationException {
         Class<?> type = Class.forName(LoaderProbe.class.getName(), true, loader);
         assertThat(type).isNotSameAs(LoaderProbe.class);
-        return ((Supplier<String>) type.getDeclaredConstructor().newInstance()).get().split(" ", 2);
+        return ((Supplier<String>) type.getDeclaredConstructor().newInstance())
+                .get()
+                .split(" ", 2);
     }
 
     private static <T> T with(String property, String value, Callable<T> action) throws Exception {
@@ -152,7 +154,8 @@ class NativeLibraryTest {
             assertFails(NativeCache.PROPERTY, cache, "noexec", "RMT_CACHE_DIR");
         } finally {
             try (Stream<Path> files = Files.walk(cache)) {
-                for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+                for (Path file :
+                        files.sorted(java.util.Comparator.reverseOrder()).toList()) {
                     Files.delete(file);
                 }
             }

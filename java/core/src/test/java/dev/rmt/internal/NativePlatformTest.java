@@ -45,7 +45,8 @@ class NativePlatformTest {
     @Test
     void muslIsSeenInTheMapOfTheProcess(@TempDir Path folder) throws IOException {
         Path musl = Files.writeString(folder.resolve("musl"), "7f00-7f01 r-xp 0 08:01 5 /lib/ld-musl-x86_64.so.1\n");
-        Path glibc = Files.writeString(folder.resolve("glibc"), "7f00-7f01 r-xp 0 08:01 5 /lib/x86_64-linux-gnu/libc.so.6\n");
+        Path glibc = Files.writeString(
+                folder.resolve("glibc"), "7f00-7f01 r-xp 0 08:01 5 /lib/x86_64-linux-gnu/libc.so.6\n");
         assertThat(NativePlatform.isMusl(musl)).isTrue();
         assertThat(NativePlatform.isMusl(glibc)).isFalse();
         assertThat(NativePlatform.isMusl(folder.resolve("missing"))).isFalse();
@@ -60,13 +61,15 @@ class NativePlatformTest {
 
     @Test
     void anOldCLibraryIsSaidWithTheVersionThatIsNeeded() {
-        assertThat(explain(false, "/cache/libjnirmt.so: /lib64/libc.so.6: version `GLIBC_2.34' not found (required by x)"))
+        assertThat(explain(
+                        false, "/cache/libjnirmt.so: /lib64/libc.so.6: version `GLIBC_2.34' not found (required by x)"))
                 .contains("needs GLIBC_2.34");
     }
 
     @Test
     void aMuslSystemIsSaid() {
-        assertThat(explain(true, "Error loading shared library ld-linux-x86-64.so.2")).contains("musl");
+        assertThat(explain(true, "Error loading shared library ld-linux-x86-64.so.2"))
+                .contains("musl");
     }
 
     @Test
@@ -79,6 +82,8 @@ class NativePlatformTest {
 
     @Test
     void anythingElseIsSaidAsItIs() {
-        assertThat(explain(false, "no such symbol.")).contains("/cache/libjnirmt.so").contains("no such symbol");
+        assertThat(explain(false, "no such symbol."))
+                .contains("/cache/libjnirmt.so")
+                .contains("no such symbol");
     }
 }
