@@ -44,7 +44,10 @@ final class EvalFile {
         try {
             saved = Json.MAPPER.readTree(path.toFile());
         } catch (JsonProcessingException e) {
-            throw new InputException(path + " cannot be resumed: it is not JSON (" + e.getOriginalMessage() + ").", e);
+            throw new InputException(
+                    path + " cannot be resumed: it is not JSON (line "
+                            + e.getLocation().getLineNr() + ").",
+                    e);
         }
         if (!saved.path("settings").isObject() || !saved.path("results").isArray()) {
             throw new InputException(path + " cannot be resumed: it is not a result of eval --json.");

@@ -78,7 +78,10 @@ final class Failures {
         return "The run failed: " + failure + (debug ? "" : " (java -jar rmt.jar --debug ... shows where).");
     }
 
+    /** Native messages begin with a small letter. A path at the start of a sentence stays as it is. */
     private static String capitalized(String sentence) {
-        return sentence.isEmpty() ? sentence : Character.toUpperCase(sentence.charAt(0)) + sentence.substring(1);
+        return sentence.matches("(?s)[a-z]+ .*")
+                ? Character.toUpperCase(sentence.charAt(0)) + sentence.substring(1)
+                : sentence;
     }
 }

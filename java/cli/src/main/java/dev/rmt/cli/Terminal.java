@@ -1,27 +1,30 @@
 package dev.rmt.cli;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.lang.ProcessBuilder.Redirect;
 
 /** Whether a person watches stderr. */
 final class Terminal {
     private Terminal() {}
 
     /**
-     * True when stderr is a terminal. The JVM can only tell whether stdin and stdout both are ({@link System#console()}),
-     * which is wrong for {@code rmt eval > table.txt}; where /proc exists, the open file itself is asked.
+     * True when stderr is a terminal that can redraw a line. The JVM cannot say: {@link System#console()} is about stdin and
+     * stdout, which is wrong for {@code rmt eval > table.txt}. The shell can; where there is none, the answer is no.
      */
     static boolean isStderr() {
         if ("dumb".equals(System.getenv("TERM"))) {
             return false;
         }
-        Path descriptor = Path.of("/proc/self/fd/2");
         try {
-            String target = Files.readSymbolicLink(descriptor).toString();
-            return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty") || target.equals("/dev/console");
-        } catch (IOException | UnsupportedOperationException | SecurityException e) {
-            return System.console() != null;
+            Process test = new ProcessBuilder("sh", "-c", "test -t 2")
+                    .redirectError(Redirect.INHERIT)
+                    .start();
+            return test.waitFor() == 0;
+        } catch (IOException e) {
+            return false;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
         }
     }
 }

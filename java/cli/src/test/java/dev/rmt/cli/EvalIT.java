@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -188,7 +189,8 @@ class EvalIT {
             assertThat(process.exitValue()).isEqualTo(130);
             assertThat(json("r.json").get("results").get(0).get("samples").asInt())
                     .isPositive();
-            assertThat(new String(process.getErrorStream().readAllBytes())).contains("--resume");
+            assertThat(new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8))
+                    .contains("--resume");
         } finally {
             process.destroyForcibly();
         }
