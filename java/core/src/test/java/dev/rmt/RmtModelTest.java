@@ -9,12 +9,10 @@ import dev.rmt.checkpoint.Weights;
 import dev.rmt.text.TokenSource;
 import java.io.File;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -195,19 +193,8 @@ class RmtModelTest {
         Path directory = folder.resolve("large");
         ModelWriter.write(directory, config, TestModels.tokenizer(), new RandomWeights(config, 1));
 
-        Process process = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-Xmx64m",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        SmallHeap.class.getName(),
-                        directory.toString())
-                .redirectErrorStream(true)
-                .start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor(100, TimeUnit.SECONDS)).isTrue();
-        assertThat(output).contains("read 2 segments");
-        assertThat(process.exitValue()).isZero();
+        assertThat(ChildJvm.run(List.of("-Xmx64m"), SmallHeap.class, directory.toString()))
+                .contains("read 2 segments");
     }
 
     /** Runs in a JVM of its own. */
