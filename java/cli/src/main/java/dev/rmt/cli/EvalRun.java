@@ -92,11 +92,21 @@ final class EvalRun {
             evaluation.resumeFrom(before);
             listener.skip((long) before.samples() * row.segments());
         }
-        // The garbage of the rows before must not count as peak memory of this one.
-        System.gc();
+        forgetGarbage();
         EvaluationRow done = evaluation.build().run();
         listener.onSegments(row.work(), row.work());
         return done;
+    }
+
+    /** What loading and the rows before left on the heap must not count as peak memory of the next row. */
+    private static void forgetGarbage() {
+        System.gc();
+        try {
+            // The collector gives pages back to the system on a thread of its own, soon after.
+            Thread.sleep(200);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     private static String line(EvaluationRow row) {
