@@ -34,9 +34,9 @@ char *after_header(void *start, size_t mapped, size_t alignment) {
 void *allocate_zeroed(int64_t bytes) {
   const size_t rounded = round_up(static_cast<size_t>(bytes), kLine);
 #if defined(__linux__)
-  // Large blocks come straight from the system and go straight back: malloc keeps some of what it is given back among its
-  // own, and a program that makes one workspace after the other would look as if it leaked. They lie on huge pages where
-  // the system gives them: weights are read from end to end, over and over.
+  // Large blocks come straight from the system and go straight back: malloc keeps some of what it is given back among
+  // its own, and a program that makes one workspace after the other would look as if it leaked. They lie on huge pages
+  // where the system gives them: weights are read from end to end, over and over.
   constexpr size_t kPage = 4096;
   constexpr size_t kLarge = size_t{1} << 20;
   constexpr size_t kHugePage = size_t{2} << 20;
