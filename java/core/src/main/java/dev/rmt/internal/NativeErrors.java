@@ -19,7 +19,7 @@ final class NativeErrors {
     }
 
     static RuntimeException exception(int status, byte[] text) {
-        String message = string(text);
+        String message = sentence(string(text));
         return switch (status) {
             case Rmt.INVALID_ARGUMENT -> new IllegalArgumentException(message);
             case Rmt.FAILED_PRECONDITION -> new IllegalStateException(message);
@@ -27,6 +27,11 @@ final class NativeErrors {
             case Rmt.DEVICE -> new DeviceException(message);
             default -> new RmtException("The native library failed (status " + status + "): " + message);
         };
+    }
+
+    /** Native texts name things as C does and end without a full stop; ours end with one. */
+    static String sentence(String text) {
+        return text.endsWith(".") ? text : text + ".";
     }
 
     /** The text before the first NUL. */

@@ -89,7 +89,7 @@ public final class NativeModel implements AutoCloseable {
         checkRange(parameter, values, first, count);
         int status = Rmt.modelSetParameter(handle(), parameter.index(), values, first, count, error, error.length);
         if (status == Rmt.INVALID_ARGUMENT) {
-            throw new ModelFormatException(NativeErrors.string(error));
+            throw new ModelFormatException(NativeErrors.sentence(NativeErrors.string(error)));
         }
         NativeErrors.check(status, error);
     }
