@@ -97,7 +97,9 @@ class LeakTest {
                 .split(" ");
 
         assertThat(Long.parseLong(numbers[1])).as("bytes held in all cycles").isGreaterThan(2 * TOLERANCE);
-        assertThat(Long.parseLong(numbers[2])).as("bytes by which the process grew").isLessThan(TOLERANCE);
+        assertThat(Long.parseLong(numbers[2]))
+                .as("bytes by which the process grew")
+                .isLessThan(TOLERANCE);
         assertThat(Long.parseLong(numbers[3])).as("threads that were left").isLessThan(20);
     }
 
