@@ -57,39 +57,89 @@ __attribute__((noinline)) void score_tile(const float *query, const float *keys,
   }
 }
 
+// Keys that are summed in one go, for the sake of rounding.
+constexpr int32_t kPartialKeys = 32;
+static_assert(kPartialKeys % kRows == 0, "partial sums are made of whole panels");
+
 // output[n] = output[n] x keep + sum over keys of weights[j] x values[n][j], kWidth columns. `first`: there is no
 // output yet.
 template <int32_t kNumVectors, int32_t kWidth>
 __attribute__((noinline)) void value_tile(const float *weights, const float *values, int64_t panel_stride,
                                           int32_t num_keys, bool first, const Vec *keep, float *output) {
-  Vec sum[kNumVectors][kWidth];
+  for (int32_t begin = 0; begin < num_keys;) {
+    Vec sum[kNumVectors][kWidth];
 #pragma GCC unroll 16
-  for (int32_t n = 0; n < kWidth; ++n) {
+    for (int32_t n = 0; n < kWidth; ++n) {
 #pragma GCC unroll 16
-    for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = Vec{};
-  }
-  for (int32_t begin = 0; begin < num_keys; begin += kRows, values += panel_stride, weights += kRows * kRows) {
-    const int32_t count = min(kRows, num_keys - begin);
-    for (int32_t j = 0; j < count; ++j) {
-      Vec p[kNumVectors];
+      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = Vec{};
+    }
+    const bool initial = begin == 0;
+    const int32_t end = min(num_keys, begin + kPartialKeys);
+    for (; begin < end; begin += kRows, values += panel_stride, weights += kRows * kRows) {
+      const int32_t count = min(kRows, end - begin);
+      for (int32_t j = 0; j < count; ++j) {
+        Vec p[kNumVectors];
 #pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) p[v] = load(weights + j * kRows + v * kLanes);
+        for (int32_t v = 0; v < kNumVectors; ++v) p[v] = load(weights + j * kRows + v * kLanes);
+#pragma GCC unroll 16
+        for (int32_t n = 0; n < kWidth; ++n) {
+          const Vec value = splat(values[n * kRows + j]);
+#pragma GCC unroll 16
+          for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = fma(p[v], value, sum[v][n]);
+        }
+      }
+    }
+    if (initial && !first) {
 #pragma GCC unroll 16
       for (int32_t n = 0; n < kWidth; ++n) {
-        const Vec value = splat(values[n * kRows + j]);
 #pragma GCC unroll 16
-        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = fma(p[v], value, sum[v][n]);
+        for (int32_t v = 0; v < kNumVectors; ++v) {
+          sum[v][n] = fma(load(output + n * kRows + v * kLanes), keep[v], sum[v][n]);
+        }
+      }
+    } else if (!initial) {
+#pragma GCC unroll 16
+      for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = load(output + n * kRows + v * kLanes) + sum[v][n];
+      }
+    }
+#pragma GCC unroll 16
+    for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+      for (int32_t v = 0; v < kNumVectors; ++v) store(output + n * kRows + v * kLanes, sum[v][n]);
+    }
+  }
+}
+
+// scores[j] = 2^(scores[j] x scale + base); returns their sum over the keys in `sum`, in four parts for each row.
+template <int32_t kNumVectors>
+RMT_INLINE void exponentials(float *scores, int32_t num_keys, Vec scale, const Vec *base, Vec *sum) {
+  Vec part[kNumVectors][4] = {};
+  int32_t j = 0;
+  for (; j + 4 <= num_keys; j += 4) {
+#pragma GCC unroll 4
+    for (int32_t i = 0; i < 4; ++i) {
+#pragma GCC unroll 16
+      for (int32_t v = 0; v < kNumVectors; ++v) {
+        float *s = scores + (j + i) * kRows + v * kLanes;
+        const Vec p = exp2(fma(load(s), scale, base[v]));
+        store(s, p);
+        part[v][i] += p;
       }
     }
   }
-#pragma GCC unroll 16
-  for (int32_t n = 0; n < kWidth; ++n) {
+  for (; j < num_keys; ++j) {
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) {
-      float *o = output + n * kRows + v * kLanes;
-      store(o, first ? sum[v][n] : fma(load(o), keep[v], sum[v][n]));
+      float *s = scores + j * kRows + v * kLanes;
+      const Vec p = exp2(fma(load(s), scale, base[v]));
+      store(s, p);
+      part[v][0] += p;
     }
   }
+#pragma GCC unroll 16
+  for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = (part[v][0] + part[v][1]) + (part[v][2] + part[v][3]);
 }
 
 // context = softmax(query x keys^T / sqrt(head_size)) x values for the rows of a slice, with a running maximum and sum
@@ -138,17 +188,8 @@ inline void attend(const AttentionHead &head, const float *query, int32_t first_
       keep[v] = exp2((maximum[v] - new_maximum[v]) * scale);
       base[v] = -new_maximum[v] * scale;
       maximum[v] = new_maximum[v];
-      block_sum[v] = Vec{};
     }
-    for (int32_t j = 0; j < num_keys; ++j) {
-#pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) {
-        float *s = scores + j * kRows + v * kLanes;
-        const Vec p = exp2(fma(load(s), scale, base[v]));
-        store(s, p);
-        block_sum[v] += p;
-      }
-    }
+    exponentials<kNumVectors>(scores, num_keys, scale, base, block_sum);
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = fma(sum[v], keep[v], block_sum[v]);
 

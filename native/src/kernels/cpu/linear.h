@@ -6,9 +6,11 @@
 namespace rmt::RMT_ISA {
 namespace {
 
-// Inputs that are summed in one go. Longer sums are made of partial sums, which keeps fp32 rounding small and the
-// inputs of a panel within the first cache.
-constexpr int32_t kSumChunk = 256;
+// Inputs that pass through all tiles before the next ones do: those of a panel stay in the first cache meanwhile.
+constexpr int32_t kInputChunk = 64;
+
+// Products that are summed in one go; longer sums are made of such partial sums, which keeps fp32 rounding small.
+constexpr int32_t kPartialSum = 16;
 
 struct Linear {
   const float *weights;  // tiles of (out, in)
@@ -26,69 +28,91 @@ struct LinearRows {
 
 enum class Activation { kNone, kGelu };
 
-// out = activation(in x weights + bias + add): kNumVectors vectors of rows, kWidth outputs, `count` inputs. `bias` and
-// `add` may be null. Every array of accumulators is unrolled in full, else the compiler keeps it in memory.
+// What is done to a tile besides its products, all of it in the order: earlier + products + bias + add, activation.
+struct TileEnds {
+  bool continued;     // the output holds sums of earlier inputs
+  const float *bias;  // null: none yet
+  const float *add;   // null: nothing
+};
+
+// out = activation(in x weights + ...): kNumVectors vectors of rows, kWidth outputs, `count` inputs. Every array of
+// accumulators is unrolled in full, else the compiler keeps it in memory.
 template <int32_t kNumVectors, int32_t kWidth, Activation kActivation>
-__attribute__((noinline)) void linear_tile(const float *in, const float *weights, int32_t count, const float *bias,
-                                           const float *add, float *out) {
-  Vec sum[kNumVectors][kWidth];
-  if (bias != nullptr) {
-#pragma GCC unroll 16
-    for (int32_t n = 0; n < kWidth; ++n) {
-      const Vec b = splat(bias[n]);
-#pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = b;
-    }
-  } else {
+__attribute__((noinline)) void linear_tile(const float *in, const float *weights, int32_t count, const TileEnds &ends,
+                                           float *out) {
+  bool continued = ends.continued;
+  for (int32_t begin = 0;;) {
+    Vec sum[kNumVectors][kWidth];
 #pragma GCC unroll 16
     for (int32_t n = 0; n < kWidth; ++n) {
 #pragma GCC unroll 16
       for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = Vec{};
     }
-  }
-  for (int32_t k = 0; k < count; ++k) {
-    Vec x[kNumVectors];
+    const int32_t end = min(count, begin + kPartialSum);
+    for (int32_t k = begin; k < end; ++k) {
+      Vec x[kNumVectors];
 #pragma GCC unroll 16
-    for (int32_t v = 0; v < kNumVectors; ++v) x[v] = load(in + k * kRows + v * kLanes);
+      for (int32_t v = 0; v < kNumVectors; ++v) x[v] = load(in + k * kRows + v * kLanes);
+#pragma GCC unroll 16
+      for (int32_t n = 0; n < kWidth; ++n) {
+        const Vec w = splat(weights[k * kWidth + n]);
+#pragma GCC unroll 16
+        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = fma(x[v], w, sum[v][n]);
+      }
+    }
+    if (continued) {
+#pragma GCC unroll 16
+      for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = load(out + n * kRows + v * kLanes) + sum[v][n];
+      }
+    }
+    begin = end;
+    continued = true;
+    const bool last = begin == count;
+    if (last && ends.bias != nullptr) {
+#pragma GCC unroll 16
+      for (int32_t n = 0; n < kWidth; ++n) {
+        const Vec b = splat(ends.bias[n]);
+#pragma GCC unroll 16
+        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] += b;
+      }
+    }
+    if (last && ends.add != nullptr) {
+#pragma GCC unroll 16
+      for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] += load(ends.add + n * kRows + v * kLanes);
+      }
+    }
+    if (last && kActivation == Activation::kGelu) {
+#pragma GCC unroll 16
+      for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = gelu(sum[v][n]);
+      }
+    }
 #pragma GCC unroll 16
     for (int32_t n = 0; n < kWidth; ++n) {
-      const Vec w = splat(weights[k * kWidth + n]);
 #pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = fma(x[v], w, sum[v][n]);
+      for (int32_t v = 0; v < kNumVectors; ++v) store(out + n * kRows + v * kLanes, sum[v][n]);
     }
-  }
-  if (add != nullptr) {
-#pragma GCC unroll 16
-    for (int32_t n = 0; n < kWidth; ++n) {
-#pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] += load(add + n * kRows + v * kLanes);
-    }
-  }
-#pragma GCC unroll 16
-  for (int32_t n = 0; n < kWidth; ++n) {
-#pragma GCC unroll 16
-    for (int32_t v = 0; v < kNumVectors; ++v) {
-      store(out + n * kRows + v * kLanes, kActivation == Activation::kGelu ? gelu(sum[v][n]) : sum[v][n]);
-    }
+    if (last) return;
   }
 }
 
 // Finds the tile function for a width that is known only now.
 template <int32_t kWidth, Activation kActivation>
-RMT_INLINE void linear_tile_of(int32_t width, const LinearRows &rows, int64_t in_offset, int64_t out_offset,
-                               const float *weights, int32_t count, const float *bias, bool continued) {
+RMT_INLINE void linear_tile_of(int32_t width, int32_t vectors, const float *in, const float *weights, int32_t count,
+                               const TileEnds &ends, float *out) {
   if (width == kWidth) {
-    const float *in = rows.in + in_offset;
-    float *out = rows.out + out_offset;
-    const float *add = continued ? out : rows.add != nullptr ? rows.add + out_offset : nullptr;
-    if (rows.vectors == kVectors) {
-      linear_tile<kVectors, kWidth, kActivation>(in, weights, count, bias, add, out);
+    if (vectors == kVectors) {
+      linear_tile<kVectors, kWidth, kActivation>(in, weights, count, ends, out);
     } else {
-      linear_tile<1, kWidth, kActivation>(in, weights, count, bias, add, out);
+      linear_tile<1, kWidth, kActivation>(in, weights, count, ends, out);
     }
   } else if constexpr (kWidth > kTileUnit) {
-    linear_tile_of<kWidth - kTileUnit, kActivation>(width, rows, in_offset, out_offset, weights, count, bias,
-                                                    continued);
+    linear_tile_of<kWidth - kTileUnit, kActivation>(width, vectors, in, weights, count, ends, out);
   }
 }
 
@@ -99,30 +123,31 @@ RMT_INLINE void prefetch(const float *weights, int32_t count) {
 }
 
 // out = activation(in x weights + bias + add) for the outputs [out_begin, out_end) and the inputs [in_begin, in_end).
-// Calls for successive ranges of inputs add up: the one that begins with input 0 brings in `bias` and `add`, those
-// after it continue in `out`. The activation comes with the last input. `rows` point at the first input and output of
-// the ranges; out_begin is a multiple of kTile, and so is out_end unless it is the last.
+// Calls for successive ranges of inputs add up in `out`; the one with the last input brings in `bias`, `add` and the
+// activation. `rows` point at the first input and output of the ranges; out_begin is a multiple of kTile, and so is
+// out_end unless it is the last.
 template <Activation kActivation>
 inline void linear(const Linear &layer, int32_t in_begin, int32_t in_end, int32_t out_begin, int32_t out_end,
                    const LinearRows *rows, int32_t num_rows) {
-  for (int32_t k = in_begin; k < in_end; k += kSumChunk) {
-    const int32_t count = min(kSumChunk, in_end - k);
-    const bool continued = k > 0;
+  for (int32_t k = in_begin; k < in_end; k += kInputChunk) {
+    const int32_t count = min(kInputChunk, in_end - k);
     const bool last = k + count == layer.in;
     for (int32_t n = out_begin; n < out_end; n += kTile) {
       const int32_t width = min(kTile, static_cast<int32_t>(padded(out_end - n)));
       const float *weights = layer.weights + static_cast<int64_t>(n) * layer.in + static_cast<int64_t>(k) * width;
-      const float *bias = continued ? nullptr : layer.bias + n;
       const int64_t in_offset = static_cast<int64_t>(k - in_begin) * kRows;
       const int64_t out_offset = static_cast<int64_t>(n - out_begin) * kRows;
       const int32_t fetched = count * width / num_rows;  // of the next tile, by each of the rows
       for (int32_t i = 0; i < num_rows; ++i) {
         prefetch(weights + static_cast<int64_t>(layer.in) * width + i * fetched, fetched);
-        if (kActivation == Activation::kNone || !last) {
-          linear_tile_of<kTile, Activation::kNone>(width, rows[i], in_offset, out_offset, weights, count, bias,
-                                                   continued);
+        const float *in = rows[i].in + in_offset;
+        float *out = rows[i].out + out_offset;
+        if (last) {
+          const TileEnds ends{k > 0, layer.bias + n, rows[i].add != nullptr ? rows[i].add + out_offset : nullptr};
+          linear_tile_of<kTile, kActivation>(width, rows[i].vectors, in, weights, count, ends, out);
         } else {
-          linear_tile_of<kTile, kActivation>(width, rows[i], in_offset, out_offset, weights, count, bias, continued);
+          const TileEnds ends{k > 0, nullptr, nullptr};
+          linear_tile_of<kTile, Activation::kNone>(width, rows[i].vectors, in, weights, count, ends, out);
         }
       }
     }

@@ -6,17 +6,18 @@
 namespace rmt::RMT_ISA {
 namespace {
 
-// Sum over columns of value(c), with four partial sums per lane to keep rounding small.
+// Sum over columns of value(c), in eight partial sums for each lane to keep rounding small.
 template <typename Value>
-RMT_INLINE Vec sum_columns(int32_t columns, const Value &value) {
-  Vec part[4] = {};
+RMT_INLINE DoubleVec sum_columns(int32_t columns, const Value &value) {
+  constexpr int32_t kParts = 8;
+  Vec part[kParts] = {};
   int32_t c = 0;
-  for (; c + 4 <= columns; c += 4) {
-#pragma GCC unroll 4
-    for (int32_t i = 0; i < 4; ++i) part[i] += value(c + i);
+  for (; c + kParts <= columns; c += kParts) {
+#pragma GCC unroll 8
+    for (int32_t i = 0; i < kParts; ++i) part[i] += value(c + i);
   }
   for (; c < columns; ++c) part[0] += value(c);
-  return (part[0] + part[1]) + (part[2] + part[3]);
+  return to_double((part[0] + part[1]) + (part[2] + part[3])) + to_double((part[4] + part[5]) + (part[6] + part[7]));
 }
 
 struct Norm {
@@ -25,18 +26,23 @@ struct Norm {
   float eps;
 };
 
-// out = LayerNorm(in), in two passes; `in` and `out` may be the same.
+// out = LayerNorm(in), in two passes; `in` and `out` may be the same. What holds for a whole row is worked out in
+// double: an error there would go into every column in the same direction.
 inline void layer_norm(const Norm &norm, int32_t columns, int32_t vectors, const float *in, float *out) {
-  const Vec share = splat(1.0f / static_cast<float>(columns));
   for (int32_t v = 0; v < vectors; ++v, in += kLanes, out += kLanes) {
-    const Vec mean = share * sum_columns(columns, [in](int32_t c) { return load(in + c * kRows); });
-    const Vec variance = share * sum_columns(columns, [in, mean](int32_t c) {
-                           const Vec d = load(in + c * kRows) - mean;
-                           return d * d;
-                         });
-    const Vec factor = 1.0f / square_root(variance + norm.eps);
+    const DoubleVec mean = sum_columns(columns, [in](int32_t c) { return load(in + c * kRows); }) / columns;
+    const Vec near_mean = to_float(mean);
+    const DoubleVec squares = sum_columns(columns, [in, near_mean](int32_t c) {
+      const Vec d = load(in + c * kRows) - near_mean;
+      return d * d;
+    });
+    const DoubleVec variance = squares / columns + static_cast<double>(norm.eps);
+    const DoubleVec rough = to_double(1.0f / square_root(to_float(variance)));
+    const DoubleVec exact = rough * (1.5 - 0.5 * variance * rough * rough);  // a step of Newton's method
+    const Vec factor = to_float(exact);
+    const Vec shift = to_float(-mean * exact);
     for (int32_t c = 0; c < columns; ++c) {
-      const Vec x = (load(in + c * kRows) - mean) * factor;
+      const Vec x = fma(load(in + c * kRows), factor, shift);
       store(out + c * kRows, fma(x, splat(norm.weight[c]), splat(norm.bias[c])));
     }
   }

@@ -40,6 +40,8 @@ typedef float Vec __attribute__((vector_size(kLanes * sizeof(float)), may_alias)
 typedef int32_t IntVec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
 typedef uint32_t BitVec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
 
+typedef double DoubleVec __attribute__((vector_size(kLanes * sizeof(double))));
+
 #if defined(__AVX512F__)
 // The unmasked intrinsics read a variable that GCC 12 knows to be uninitialised, and warn about it.
 constexpr __mmask16 kAllLanes = 0xffff;
@@ -50,6 +52,11 @@ RMT_INLINE void store(float *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
 RMT_INLINE Vec splat(float value) { return value - Vec{}; }
 RMT_INLINE BitVec bits(Vec v) { return reinterpret_cast<BitVec>(v); }
 RMT_INLINE Vec from_bits(BitVec v) { return reinterpret_cast<Vec>(v); }
+// Functions that return vectors wider than a register earn a warning about their ABI; these functions are always
+// inlined.
+#pragma GCC diagnostic ignored "-Wpsabi"
+RMT_INLINE DoubleVec to_double(Vec v) { return __builtin_convertvector(v, DoubleVec); }
+RMT_INLINE Vec to_float(const DoubleVec &v) { return __builtin_convertvector(v, Vec); }
 RMT_INLINE Vec abs(Vec v) { return from_bits(bits(v) & 0x7fffffffu); }
 
 // a * b + c, rounded once where the instruction set can.
