@@ -212,6 +212,8 @@ TEST("a model or memory that does not fit is refused with needed and available b
     OK(rmt_model_required_bytes, device.get(), &huge, &bytes);
     CHECK(bytes > int64_t{1} << 42);
     rmt_model *model = nullptr;
+    // "available": the budget refused, not the system after an attempt to allocate.
+    REFUSED(RMT_OUT_OF_MEMORY, " bytes are available", rmt_model_create, device.get(), &huge, &model);
     REFUSED(RMT_OUT_OF_MEMORY, std::to_string(bytes) + " bytes, and ", rmt_model_create, device.get(), &huge, &model);
 
     rmt_model_config config = small_config();
@@ -224,6 +226,7 @@ TEST("a model or memory that does not fit is refused with needed and available b
     OK(rmt_memory_required_bytes, small_model.get(), &options, &bytes);
     CHECK(bytes > int64_t{1} << 42);
     rmt_memory *memory = nullptr;
+    REFUSED(RMT_OUT_OF_MEMORY, " bytes are available", rmt_memory_create, small_model.get(), &options, &memory);
     REFUSED(RMT_OUT_OF_MEMORY, std::to_string(bytes) + " bytes, and ", rmt_memory_create, small_model.get(), &options,
             &memory);
   }

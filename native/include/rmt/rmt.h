@@ -122,6 +122,7 @@ RMT_API rmt_status rmt_model_required_bytes(const rmt_device *device, const rmt_
 /* Makes a model whose parameters are not set yet. Refuses with RMT_OUT_OF_MEMORY before allocating. */
 RMT_API rmt_status rmt_model_create(rmt_device *device, const rmt_model_config *config, rmt_model **model, char *error,
                                     size_t error_size);
+/* Parameters are numbered from 0; NULL has none. */
 RMT_API int32_t rmt_model_num_parameters(const rmt_model *model);
 RMT_API rmt_status rmt_model_get_parameter_info(const rmt_model *model, int32_t index, rmt_parameter_info *info,
                                                 char *error, size_t error_size);
@@ -164,6 +165,7 @@ RMT_API rmt_status rmt_memory_required_bytes(const rmt_model *model, const rmt_m
  * allocates. */
 RMT_API rmt_status rmt_memory_create(rmt_model *model, const rmt_memory_options *options, rmt_memory **memory,
                                      char *error, size_t error_size);
+/* Tensors of a slot are numbered from 0; without memory tokens, and for NULL, there are none. */
 RMT_API int32_t rmt_memory_num_tensors(const rmt_memory *memory);
 RMT_API rmt_status rmt_memory_get_tensor_info(const rmt_memory *memory, int32_t index, rmt_memory_tensor_info *info,
                                               char *error, size_t error_size);
