@@ -183,7 +183,7 @@ class RmtGoldenTest {
                         int start = Arrays.stream(lengths, 0, s).sum();
                         int[] content = Arrays.copyOfRange(ids, start, start + lengths[s]);
                         double noise = entering[0] > tolerance ? entering[0] : 1e-6;
-                        allowed = amplified(model, part(memories, s - 1, memorySize), noise, content);
+                        allowed += amplified(model, part(memories, s - 1, memorySize), noise, content);
                         reporter.publishEntry(
                                 "minilm rmt, segment " + s,
                                 String.format(
