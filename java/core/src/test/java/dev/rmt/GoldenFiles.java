@@ -20,7 +20,7 @@ import java.nio.file.Path;
 final class GoldenFiles {
     private static final double FLOOR = 1e-6;
     /** For a tensor of which PyTorch's own error is not known. */
-    static final double WITHOUT_YARDSTICK = 2e-6;
+    private static final double WITHOUT_YARDSTICK = 2e-6;
 
     private static final ObjectMapper JSON = new ObjectMapper();
 

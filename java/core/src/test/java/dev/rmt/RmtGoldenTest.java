@@ -111,7 +111,6 @@ class RmtGoldenTest {
             int[] ids = GoldenFiles.ints(golden, "ids");
             double[] memories = GoldenFiles.doubles(golden, "memory");
             double[] logits = GoldenFiles.doubles(golden, "logits");
-            // Of the memory: that of the logits is not given.
             JsonNode yardsticks = GoldenFiles.metadata(golden, "float32_error_of_pytorch_by_segment");
             int size = model.config().segmentSize();
             int segments = ids.length / size;
@@ -136,7 +135,7 @@ class RmtGoldenTest {
                             double ofLogits = GoldenFiles.relativeError(
                                     step.logits().get(0), Arrays.copyOfRange(logits, s * labels, (s + 1) * labels));
                             assertThat(ofMemory).as("memory %d", s).isLessThanOrEqualTo(tolerance);
-                            assertThat(ofLogits).as("logits %d", s).isLessThanOrEqualTo(GoldenFiles.WITHOUT_YARDSTICK);
+                            assertThat(ofLogits).as("logits %d", s).isLessThanOrEqualTo(tolerance);
                             worst[0] = Math.max(worst[0], Math.max(ofMemory, ofLogits));
                         }
                     });
