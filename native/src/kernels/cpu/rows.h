@@ -40,9 +40,10 @@ inline void layer_norm(const Norm &norm, int32_t columns, int32_t vectors, const
     const DoubleVec rough = to_double(1.0f / square_root(to_float(variance)));
     const DoubleVec exact = rough * (1.5 - 0.5 * variance * rough * rough);  // a step of Newton's method
     const Vec factor = to_float(exact);
-    const Vec shift = to_float(-mean * exact);
+    // The mean is taken off first: in x * factor - mean * factor, rows far from zero would lose their digits.
+    const Vec shift = to_float((to_double(near_mean) - mean) * exact);
     for (int32_t c = 0; c < columns; ++c) {
-      const Vec x = fma(load(in + c * kRows), factor, shift);
+      const Vec x = fma(load(in + c * kRows) - near_mean, factor, shift);
       store(out + c * kRows, fma(x, splat(norm.weight[c]), splat(norm.bias[c])));
     }
   }
