@@ -66,11 +66,16 @@ void check_against_reference(Op op) {
     const Documents documents = test::make_documents(shape, kLengths);
     const auto expected = run(kReference, shape, documents, op);
     const auto naive = run(test::naive_backend(), shape, documents, op);
+    // One yardstick for all lengths: a single document may be lucky.
+    double naive_error = 0;
+    for (size_t i = 0; i < documents.size(); ++i) {
+      naive_error = std::max(naive_error, relative_error(naive[i], expected[i]));
+    }
+    const double allowed = tolerance(naive_error);
     for (const Backend *backend : rmt::cpu_backends()) {
       const auto actual = run(backend, shape, documents, op);
       for (size_t i = 0; i < documents.size(); ++i) {
         const double error = relative_error(actual[i], expected[i]);
-        const double allowed = tolerance(relative_error(naive[i], expected[i]));
         CHECK_THAT(error <= allowed, std::string(name_of(op)) + " of " + backend->name + " at H " +
                                          test::show(size.hidden_size) + ", heads " + test::show(size.num_heads) +
                                          ", F " + test::show(size.intermediate_size) + ", length " +
@@ -207,9 +212,10 @@ TEST("weights come back as they were written, in pieces of any size") {
 
 TEST("scores of a thousand do not overflow: attention looks at one position then") {
   const ModelShape shape = test::op_shape(32, 2, 8);
-  const Documents documents = test::make_documents(shape, {128, 97});
+  const Documents documents = test::make_documents(shape, {128, 97, 127, 64, 33, 111, 90, 80});
+  // The rows of all documents.
   const auto run_scaled = [&](const Backend *backend) {
-    OpRunner runner(backend, shape, 2, 128);
+    OpRunner runner(backend, shape, static_cast<int32_t>(documents.size()), 128);
     for (const rmt::Tensor tensor : {rmt::Tensor::kQueryWeight, rmt::Tensor::kKeyWeight}) {
       std::vector<float> values = runner.read(tensor, 1, 0, 32 * 32);
       for (float &value : values) value *= 20;
@@ -218,13 +224,22 @@ TEST("scores of a thousand do not overflow: attention looks at one position then
     const std::vector<RowBlock> blocks = runner.blocks(documents, 1);
     runner.embed(blocks);
     runner.attention(blocks, false);
-    return runner.all_rows(blocks[0]);
+    std::vector<float> rows;
+    for (const RowBlock &block : blocks) {
+      const std::vector<float> some = runner.all_rows(block);
+      rows.insert(rows.end(), some.begin(), some.end());
+    }
+    return rows;
   };
   const auto expected = run_scaled(kReference);
   const double naive_error = relative_error(run_scaled(test::naive_backend()), expected);
   CHECK(std::isfinite(naive_error));
+  // Scores of a thousand are off by some 3e-5 each, and exp makes an absolute error of its argument a relative one.
+  const double allowed = std::max(1e-4, tolerance(naive_error));
   for (const Backend *backend : rmt::cpu_backends()) {
-    CHECK_THAT(relative_error(run_scaled(backend), expected) <= tolerance(naive_error), backend->name);
+    const double error = relative_error(run_scaled(backend), expected);
+    CHECK_THAT(error <= allowed,
+               std::string(backend->name) + ": error " + test::show(error) + ", allowed " + test::show(allowed));
   }
 }
 
