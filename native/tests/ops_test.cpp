@@ -210,6 +210,30 @@ TEST("weights come back as they were written, in pieces of any size") {
   }
 }
 
+TEST("rows far from zero are normalized as well as plain loops do it") {
+  const ModelShape shape = test::op_shape(96, 3, 8);
+  const Documents documents = test::make_documents(shape, {128, 97, 33});
+  const auto run_shifted = [&](const Backend *backend) {
+    OpRunner runner(backend, shape, static_cast<int32_t>(documents.size()), 128);
+    runner.write(rmt::Tensor::kTypeEmbeddings, 0, std::vector<float>(96, 300.0f), 0);
+    const std::vector<RowBlock> blocks = runner.blocks(documents, 1);
+    runner.embed(blocks);
+    std::vector<float> rows;
+    for (const RowBlock &block : blocks) {
+      const std::vector<float> some = runner.all_rows(block);
+      rows.insert(rows.end(), some.begin(), some.end());
+    }
+    return rows;
+  };
+  const auto expected = run_shifted(kReference);
+  const double allowed = tolerance(relative_error(run_shifted(test::naive_backend()), expected));
+  for (const Backend *backend : rmt::cpu_backends()) {
+    const double error = relative_error(run_shifted(backend), expected);
+    CHECK_THAT(error <= allowed,
+               std::string(backend->name) + ": error " + test::show(error) + ", allowed " + test::show(allowed));
+  }
+}
+
 TEST("scores of a thousand do not overflow: attention looks at one position then") {
   const ModelShape shape = test::op_shape(32, 2, 8);
   const Documents documents = test::make_documents(shape, {128, 97, 127, 64, 33, 111, 90, 80});
