@@ -10,6 +10,7 @@ that this processor runs; then one segment of 512 positions is timed, in alterna
 """
 import argparse
 import ctypes as c
+import functools
 import json
 import os
 import statistics
@@ -177,6 +178,26 @@ def state_of(model, generator):
     return state
 
 
+def compare(name, peer, threads, rmt_arguments, ids, run_peer, note, rounds):
+    """One segment, ours against a peer, in alternating windows. Returns a row of results."""
+    rmt = Rmt(*rmt_arguments, threads)
+    runs = {"ours": lambda: rmt.forward(ids, all_rows=True), "saving": lambda: rmt.forward(ids), "peer": run_peer}
+    times = {kind: [] for kind in runs}
+    with torch.inference_mode():
+        for run in runs.values():
+            timed(run, 0.3)
+        for turn in range(rounds):
+            for kind in list(runs) if turn % 2 == 0 else list(runs)[::-1]:
+                times[kind].append(timed(runs[kind], 0.4))
+    rmt.close()
+    ratios = [p / o for p, o in zip(times["peer"], times["ours"])]
+    return {"benchmark": "SegmentForward", "model": name, "peer": peer, "threads": threads,
+            "isa": rmt_arguments[3], "ours_ms": statistics.median(times["ours"]),
+            "peer_ms": statistics.median(times["peer"]), "ratio": statistics.median(ratios),
+            "ratio_min": min(ratios), "ratio_max": max(ratios),
+            "ratio_recurrence": statistics.median(p / o for p, o in zip(times["peer"], times["saving"])), "note": note}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", default="native/build/librmt.so")
@@ -190,7 +211,7 @@ def main():
     isas = library.rmt_cpu_isas().decode().split(",")
     print(f"instruction sets: {', '.join(isas)}; torch {torch.__version__}; {os.cpu_count()} processors")
     generator = torch.Generator().manual_seed(42)
-    lines, rows = [], []
+    rows = []
     for name in arguments.models.split(","):
         layers, hidden, heads, intermediate = MODELS[name]
         torch.manual_seed(7)
@@ -233,42 +254,25 @@ def main():
         ids = chain[1]
         for threads in (int(t) for t in arguments.threads.split(",")):
             torch.set_num_threads(threads)
-            rmt = Rmt(library, config, state, isas[0], threads)
-            session, note = onnx_session(model, hidden, heads, threads)
             memory = state["memory"]
-            x = model.embeddings.word_embeddings(torch.as_tensor(ids, dtype=torch.long))[None]
-            feeds = {"x": x.detach().numpy()}
-            runs = {"ours": lambda: rmt.forward(ids, all_rows=True), "ours_saving": lambda: rmt.forward(ids),
-                    "pytorch": lambda: torch_segment(model, ids, memory)}
-            if session:
-                runs["onnxruntime"] = lambda: session.run(None, feeds)
-            times = {peer: [] for peer in runs}
-            with torch.inference_mode():
-                for run in runs.values():
-                    timed(run, 0.3)
-                for turn in range(arguments.rounds):
-                    for peer in (list(runs) if turn % 2 == 0 else list(runs)[::-1]):
-                        times[peer].append(timed(runs[peer], 0.4))
-            rmt.close()
-            for peer in ("pytorch", "onnxruntime"):
-                if peer not in times:
-                    lines.append(f"{name:8}{threads:8}  {peer} {note}")
-                    continue
-                ratios = [p / o for p, o in zip(times[peer], times["ours"])]
-                saving = [p / o for p, o in zip(times[peer], times["ours_saving"])]
-                row = {"benchmark": "SegmentForward", "model": name, "peer": peer, "threads": threads,
-                       "isa": isas[0], "ours_ms": statistics.median(times["ours"]),
-                       "peer_ms": statistics.median(times[peer]), "ratio": statistics.median(ratios),
-                       "ratio_min": min(ratios), "ratio_max": max(ratios),
-                       "ratio_recurrence": statistics.median(saving),
-                       "note": note if peer == "onnxruntime" else model.config._attn_implementation}
-                rows.append(row)
-                lines.append(f"{name:8}{threads:8}{peer:>14}{row['ours_ms']:11.3f}{row['peer_ms']:11.3f}"
-                             f"{row['ratio']:9.2f} ({row['ratio_min']:.2f}-{row['ratio_max']:.2f})"
-                             f"{row['ratio_recurrence']:10.2f}   {row['note']}")
-    print(f"\n{'model':8}{'threads':>8}{'peer':>14}{'ours ms':>11}{'peer ms':>11}{'peer / ours (min-max)':>22}"
-          f"{'recurrence':>11}")
-    print("\n".join(lines))
+            run = functools.partial(torch_segment, model, ids, memory)
+            rows.append(compare(name, "pytorch", threads, (library, config, state, isas[0]), ids, run,
+                                model.config._attn_implementation, arguments.rounds))
+            # Threads of one peer go on spinning for a while after a run: each is measured when no other is there.
+            session, note = onnx_session(model, hidden, heads, threads)
+            if session is None:
+                print(f"{name}, {threads} threads: onnxruntime {note}", flush=True)
+                continue
+            x = model.embeddings.word_embeddings(torch.as_tensor(ids, dtype=torch.long))[None].detach().numpy()
+            rows.append(compare(name, "onnxruntime", threads, (library, config, state, isas[0]), ids,
+                                functools.partial(session.run, None, {"x": x}), note, arguments.rounds))
+            del session
+    print(f"\n{'model':8}{'threads':>8}{'peer':>14}{'ours ms':>11}{'peer ms':>11}{'peer / ours (min-max)':>24}"
+          f"{'recurrence':>12}")
+    for row in rows:
+        spread = f"({row['ratio_min']:.2f}-{row['ratio_max']:.2f})"
+        print(f"{row['model']:8}{row['threads']:8}{row['peer']:>14}{row['ours_ms']:11.3f}{row['peer_ms']:11.3f}"
+              f"{row['ratio']:10.2f} {spread:13}{row['ratio_recurrence']:12.2f}   {row['note']}")
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
             json.dump(rows, file, indent=1)
