@@ -17,7 +17,17 @@ final class Converters {
 
     /** Documents side by side: as many as the native library takes. */
     static final class BatchSize implements ITypeConverter<Integer> {
-        private static final int MOST = 1 << 16;
+        private static final int MOST = 1 << 20;
+
+        @Override
+        public Integer convert(String value) {
+            return within(value, 1, MOST);
+        }
+    }
+
+    /** Threads: as many as the native library takes. */
+    static final class Threads implements ITypeConverter<Integer> {
+        private static final int MOST = 1 << 10;
 
         @Override
         public Integer convert(String value) {

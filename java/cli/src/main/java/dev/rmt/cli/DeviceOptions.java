@@ -19,7 +19,7 @@ final class DeviceOptions {
     @Option(
             names = "--threads",
             paramLabel = "N",
-            converter = Converters.Positive.class,
+            converter = Converters.Threads.class,
             description = "Threads that compute (default: as many as this process may use).")
     Integer threads;
 

@@ -2,6 +2,7 @@ package dev.rmt.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.rmt.InputException;
+import dev.rmt.MemoryBudgetException;
 import dev.rmt.RmtModel;
 import dev.rmt.SegmentAlignment;
 import dev.rmt.task.MemoryTask;
@@ -148,6 +149,7 @@ final class EvalCommand implements Callable<Integer> {
         PrintStream out = System.out;
         try (RmtModel model = models.load()) {
             requirePlaces(model);
+            requireBatchFits(model);
             Noise text = noise == null
                     ? Noise.generated(model.tokenizer(), models.seed)
                     : Noise.files(noise, model.tokenizer());
@@ -215,6 +217,16 @@ final class EvalCommand implements Callable<Integer> {
             throw new InputException("The tasks ask for one of " + String.join(", ", MemoryTask.LABELS) + ", but "
                     + models.name() + " answers "
                     + (labels.isEmpty() ? "nothing (it has no classifier)" : String.join(", ", labels)) + ".");
+        }
+    }
+
+    /** Even where there are fewer samples: a batch that cannot be is refused before the long run, not at its end. */
+    private void requireBatchFits(RmtModel model) {
+        long needed = model.batchBytes(batch);
+        long available = model.deviceInfo().availableBytes();
+        if (needed > available) {
+            throw new MemoryBudgetException("--batch " + batch + " needs " + needed + " bytes, and " + available
+                    + " bytes are available; give a smaller one.");
         }
     }
 

@@ -5,6 +5,7 @@ import dev.rmt.InputException;
 import dev.rmt.MemoryBudgetException;
 import dev.rmt.ModelFormatException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileSystemException;
@@ -74,6 +75,9 @@ final class Failures {
         boolean expected = failure.getClass().getName().startsWith("dev.rmt.") || failure instanceof ParameterException;
         if (expected && failure.getMessage() != null) {
             return capitalized(failure.getMessage());
+        }
+        if (failure instanceof UncheckedIOException) {
+            return failure.getMessage();
         }
         return "The run failed: " + failure + (debug ? "" : " (java -jar rmt.jar --debug ... shows where).");
     }
