@@ -17,7 +17,7 @@ struct Limits {
   static constexpr int32_t kTypeVocabSize = 1 << 16;
   static constexpr int32_t kNumLabels = 1 << 20;
   static constexpr int32_t kNumSlots = 1 << 20;
-  static constexpr int32_t kBatchSize = 1 << 16;
+  static constexpr int32_t kBatchSize = 1 << 20;
   static constexpr int32_t kThreads = 1 << 10;
 };
 

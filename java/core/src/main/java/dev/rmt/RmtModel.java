@@ -225,6 +225,11 @@ public final class RmtModel implements AutoCloseable {
         return over(weights.newMemory(batchSize, batchSize), RmtBatch::new);
     }
 
+    /** Bytes that {@link #newBatch} takes on the device for that many documents. */
+    public long batchBytes(int batchSize) {
+        return weights.memoryBytes(batchSize, batchSize);
+    }
+
     /** Makes a reader over a backend; the backend is not lost if the Java heap is too small for the rest. */
     private <T> T over(SegmentBackend backend, BiFunction<RmtModel, SegmentBackend, T> reader) {
         try {

@@ -225,8 +225,8 @@ final class EvalCommand implements Callable<Integer> {
         long needed = model.batchBytes(batch);
         long available = model.deviceInfo().availableBytes();
         if (needed > available) {
-            throw new MemoryBudgetException("--batch " + batch + " needs " + needed + " bytes, and " + available
-                    + " bytes are available; give a smaller one.");
+            throw new MemoryBudgetException(
+                    "--batch " + batch + " needs " + needed + " bytes, and " + available + " bytes are available.");
         }
     }
 

@@ -85,7 +85,8 @@ class ProgramIT {
                 "--segments 4294967297",
                 "--segments ,",
                 "--batch 0",
-                "--batch 1000000",
+                "--batch 10000000",
+                "--threads 100000",
                 "--threads 0",
                 "--threads -1",
                 "--seed x",
@@ -262,7 +263,7 @@ class ProgramIT {
     @Test
     void aModelThatDoesNotFitIntoMemoryIsRefusedWithTheBytes() {
         Program.Result result =
-                program.run("eval", "--segments", "1", "--samples", "60000", "--batch", "60000", "--task", "detect");
+                program.run("eval", "--segments", "1", "--samples", "2", "--batch", "1000000", "--task", "detect");
         assertOneSentence(result, 5, "needs", "bytes are available", "smaller batch");
     }
 

@@ -117,15 +117,22 @@ public final class NativeModel implements AutoCloseable {
      * @throws dev.rmt.MemoryBudgetException before allocating, naming the bytes needed and available
      */
     public synchronized NativeMemory newMemory(int numSlots, int maxBatchSize) {
-        int inputLength = config.inputLength();
-        long[] needed = new long[1];
         long[] memory = new long[1];
+        long bytes = memoryBytes(numSlots, maxBatchSize);
         NativeErrors.check(
-                Rmt.memoryRequiredBytes(handle(), numSlots, maxBatchSize, inputLength, needed, error, error.length),
+                Rmt.memoryCreate(handle(), numSlots, maxBatchSize, config.inputLength(), memory, error, error.length),
                 error);
+        return new NativeMemory(config, numSlots, maxBatchSize, bytes, memory[0]);
+    }
+
+    /** Bytes that {@link #newMemory} takes. */
+    public synchronized long memoryBytes(int numSlots, int maxBatchSize) {
+        long[] needed = new long[1];
         NativeErrors.check(
-                Rmt.memoryCreate(handle(), numSlots, maxBatchSize, inputLength, memory, error, error.length), error);
-        return new NativeMemory(config, numSlots, maxBatchSize, needed[0], memory[0]);
+                Rmt.memoryRequiredBytes(
+                        handle(), numSlots, maxBatchSize, config.inputLength(), needed, error, error.length),
+                error);
+        return needed[0];
     }
 
     private long handle() {
