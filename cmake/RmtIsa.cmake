@@ -3,51 +3,54 @@
 #   include(RmtIsa)
 #   rmt_add_cpu_kernels(<target>)
 #
-# adds to <target>, whose include directories must hold native/src:
-#  - kernels/cpu/cpu_features.cpp, which offers rmt::runnable_backends() and needs the reference backend beside it;
-#  - kernels/cpu/portable.cpp, the baseline of the architecture;
-#  - on x86-64, where the compiler knows their flags, kernels/cpu/avx2.cpp and kernels/cpu/avx512.cpp.
-# Call it in the directory that makes <target>: properties of source files do not reach further. With RMT_BUILD_TESTS it
-# registers the test `isa_objects_share_no_code` (the directory calls enable_testing()). kernels/thread_pool.cpp is not added: the reference backend needs it too.
+# adds to <target>, whose include directories must hold native/src, the folder kernels/cpu: the kernels for every
+# instruction set, and cpu_features.cpp, which offers rmt::runnable_backends() and needs the reference backend beside it.
+# With RMT_BUILD_TESTS it registers the test `isa_objects_share_no_code` (the directory calls enable_testing()).
+# kernels/thread_pool.cpp is not added: the reference backend needs it too.
+#
+#   rmt_add_isa_sources(<target> <folder>)
+#
+# adds <folder>/portable.cpp, the baseline of the architecture, and on x86-64, where the compiler knows their flags,
+# <folder>/avx2.cpp and <folder>/avx512.cpp, each with the flags of its instruction set; RMT_HAVE_AVX2 and
+# RMT_HAVE_AVX512 are defined as 0 or 1 for the target.
+#
+# Call both in the directory that makes <target>: properties of source files do not reach further.
 
 include(CheckCXXCompilerFlag)
 
-set(RMT_KERNELS_DIR "${CMAKE_CURRENT_LIST_DIR}/../native/src/kernels")
-get_filename_component(RMT_KERNELS_DIR "${RMT_KERNELS_DIR}" ABSOLUTE)
+get_filename_component(RMT_CPU_KERNELS_DIR "${CMAKE_CURRENT_LIST_DIR}/../native/src/kernels/cpu" ABSOLUTE)
+set(RMT_AVX2_FLAGS -mavx2 -mfma)
+set(RMT_AVX512_FLAGS -mavx2 -mfma -mavx512f -mavx512bw -mavx512vl -mavx512dq)
 
-function(rmt_add_cpu_kernels target)
-  set(cpu "${RMT_KERNELS_DIR}/cpu")
+function(rmt_add_isa_sources target folder)
   # The kernels say themselves where a product and a sum are rounded once; a compiler that decides it per loop would
   # make the bits depend on how rows were grouped. -O2 at least: without it a test of a few shapes takes minutes.
   set(common -ffp-contract=off -fno-math-errno $<$<CONFIG:Debug>:-O2>)
 
-  target_sources(${target} PRIVATE "${cpu}/cpu_features.cpp" "${cpu}/memory.cpp" "${cpu}/portable.cpp")
-  set_source_files_properties("${cpu}/portable.cpp" PROPERTIES COMPILE_OPTIONS "${common}")
-
-  set(features "")
-  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
-    set(avx2_flags -mavx2 -mfma)
-    set(avx512_flags -mavx2 -mfma -mavx512f -mavx512bw -mavx512vl -mavx512dq)
-    foreach(isa avx2 avx512)
-      string(TOUPPER ${isa} name)
-      string(REPLACE ";" " " flags "${${isa}_flags}")
-      check_cxx_compiler_flag("${flags}" RMT_COMPILER_HAS_${name})
-      if(RMT_COMPILER_HAS_${name})
-        target_sources(${target} PRIVATE "${cpu}/${isa}.cpp")
-        set_source_files_properties("${cpu}/${isa}.cpp" PROPERTIES COMPILE_OPTIONS "${common};${${isa}_flags}")
-        list(APPEND features RMT_HAVE_${name}=1)
-      else()
-        list(APPEND features RMT_HAVE_${name}=0)
+  target_sources(${target} PRIVATE "${folder}/portable.cpp")
+  set_source_files_properties("${folder}/portable.cpp" PROPERTIES COMPILE_OPTIONS "${common}")
+  foreach(isa IN ITEMS AVX2 AVX512)
+    set(have 0)
+    if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|AMD64)$")
+      string(REPLACE ";" " " flags "${RMT_${isa}_FLAGS}")
+      check_cxx_compiler_flag("${flags}" RMT_COMPILER_HAS_${isa})
+      if(RMT_COMPILER_HAS_${isa})
+        set(have 1)
+        string(TOLOWER ${isa} file)
+        target_sources(${target} PRIVATE "${folder}/${file}.cpp")
+        set_source_files_properties("${folder}/${file}.cpp" PROPERTIES COMPILE_OPTIONS "${common};${RMT_${isa}_FLAGS}")
       endif()
-    endforeach()
-  else()
-    set(features RMT_HAVE_AVX2=0 RMT_HAVE_AVX512=0)
-  endif()
-  set_source_files_properties("${cpu}/cpu_features.cpp" PROPERTIES COMPILE_DEFINITIONS "${features}")
+    endif()
+    target_compile_definitions(${target} PRIVATE RMT_HAVE_${isa}=${have})
+  endforeach()
+endfunction()
 
+function(rmt_add_cpu_kernels target)
+  rmt_add_isa_sources(${target} "${RMT_CPU_KERNELS_DIR}")
+  target_sources(${target} PRIVATE "${RMT_CPU_KERNELS_DIR}/cpu_features.cpp" "${RMT_CPU_KERNELS_DIR}/memory.cpp")
   if(RMT_BUILD_TESTS AND NOT RMT_SANITIZE) # sanitizers add symbols of their own
     add_test(NAME isa_objects_share_no_code
              COMMAND "${CMAKE_COMMAND}" "-DNM=${CMAKE_NM}" "-DOBJECTS=$<JOIN:$<TARGET_OBJECTS:${target}>,|>"
-                     -P "${cpu}/check_isa_objects.cmake")
+                     -P "${RMT_CPU_KERNELS_DIR}/check_isa_objects.cmake")
   endif()
 endfunction()

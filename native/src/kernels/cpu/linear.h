@@ -85,19 +85,21 @@ __attribute__((noinline)) void linear_tile(const float *in, const float *weights
         for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] += load(ends.add + n * kRows + v * kLanes);
       }
     }
-    if (last && kActivation == Activation::kGelu) {
-#pragma GCC unroll 16
-      for (int32_t n = 0; n < kWidth; ++n) {
-#pragma GCC unroll 16
-        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = gelu(sum[v][n]);
-      }
-    }
 #pragma GCC unroll 16
     for (int32_t n = 0; n < kWidth; ++n) {
 #pragma GCC unroll 16
       for (int32_t v = 0; v < kNumVectors; ++v) store(out + n * kRows + v * kLanes, sum[v][n]);
     }
-    if (last) return;
+    if (last) break;
+  }
+  if (kActivation == Activation::kGelu) {  // afterwards and not unrolled: it wants registers of its own
+    for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+      for (int32_t v = 0; v < kNumVectors; ++v) {
+        float *o = out + n * kRows + v * kLanes;
+        store(o, gelu(load(o)));
+      }
+    }
   }
 }
 

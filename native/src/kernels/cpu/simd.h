@@ -30,8 +30,10 @@ namespace {
 constexpr int32_t kLanes = 16, kVectors = 2, kTile = 12, kTileUnit = 4, kKeyTile = 8, kValueTile = 8;
 #elif defined(__AVX2__) && defined(__FMA__)
 constexpr int32_t kLanes = 8, kVectors = 2, kTile = 6, kTileUnit = 2, kKeyTile = 4, kValueTile = 4;
+#elif defined(__aarch64__)
+constexpr int32_t kLanes = 4, kVectors = 4, kTile = 6, kTileUnit = 2, kKeyTile = 4, kValueTile = 4;
 #else
-constexpr int32_t kLanes = 4, kVectors = 2, kTile = 4, kTileUnit = 4, kKeyTile = 4, kValueTile = 4;
+constexpr int32_t kLanes = 4, kVectors = 4, kTile = 2, kTileUnit = 2, kKeyTile = 2, kValueTile = 2;
 #endif
 constexpr int32_t kRows = kVectors * kLanes;
 static_assert(kTile % kTileUnit == 0 && kRows % kKeyTile == 0 && 16 % kTileUnit == 0, "tiles must fit");
@@ -98,21 +100,25 @@ RMT_INLINE Vec square_root(Vec v) {
 #endif
 }
 
-// 2^x for x <= 1, relative error below 2e-7; 0 for x < -127 (minus infinity too); not a number stays so.
+// 2^x for x < 128, relative error below 1.5e-7; 0 where x rounds to -127 or less; not a number stays so.
 RMT_INLINE Vec exp2(Vec x) {
   // x = n + f with a whole n and |f| <= 1/2. Adding 1.5 * 2^23 rounds to a whole number and leaves n in the low bits.
   const Vec shift = splat(12582912.0f);
+#if !defined(__AVX512F__)
   x = max(splat(-127.0f), x);
+#endif
   const Vec shifted = x + shift;
-  const Vec f = x - (shifted - shift);
-  Vec p = splat(0.00132764724f);
-  p = fma(p, f, splat(0.00967554096f));
-  p = fma(p, f, splat(0.0555071309f));
-  p = fma(p, f, splat(0.240221202f));
-  p = fma(p, f, splat(0.693146944f));
+  const Vec n = shifted - shift;
+  const Vec f = x - n;
+  Vec p = splat(1.5353362e-04f);
+  p = fma(p, f, splat(1.3398874e-03f));
+  p = fma(p, f, splat(9.6184369e-03f));
+  p = fma(p, f, splat(5.5503324e-02f));
+  p = fma(p, f, splat(2.4022648e-01f));
+  p = fma(p, f, splat(6.9314718e-01f));
   p = fma(p, f, splat(1.0f));
 #if defined(__AVX512F__)
-  return _mm512_maskz_scalef_ps(kAllLanes, p, shifted - shift);
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(n, splat(-126.0f), _CMP_NLT_UQ), p, n);
 #else
   return p * from_bits((bits(shifted) + 127u) << 23);  // n = -127 gives the bits of 0
 #endif

@@ -1,0 +1,2 @@
+#define RMT_ISA avx2
+#include "probe.h"

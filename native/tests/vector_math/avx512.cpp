@@ -1,0 +1,2 @@
+#define RMT_ISA avx512
+#include "probe.h"

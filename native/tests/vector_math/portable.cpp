@@ -1,0 +1,2 @@
+#define RMT_ISA portable
+#include "probe.h"
