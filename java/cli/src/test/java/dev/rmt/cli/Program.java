@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 
 /** The packaged jar, run as a user runs it: a process of its own in a folder of its own. */
@@ -31,6 +32,9 @@ final class Program {
         }
     }
 
+    /** One thread for each stream: the common pool may have fewer than the streams that block at once. */
+    private static final Executor THREADS = task -> new Thread(task, "stream of a program").start();
+
     Program(Path folder) {
         this.folder = folder;
     }
@@ -52,7 +56,7 @@ final class Program {
             Process process = start(jvmOptions, environment, arguments);
             CompletableFuture<String> out = drain(process.getInputStream());
             CompletableFuture<String> err = drain(process.getErrorStream());
-            CompletableFuture<Void> in = CompletableFuture.runAsync(() -> feed(process, input));
+            CompletableFuture<Void> in = CompletableFuture.runAsync(() -> feed(process, input), THREADS);
             if (!process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS)) {
                 process.destroyForcibly();
                 throw new AssertionError("The program did not end within " + LIMIT_SECONDS + " s: "
@@ -89,12 +93,14 @@ final class Program {
     }
 
     private static CompletableFuture<String> drain(InputStream stream) {
-        return CompletableFuture.supplyAsync(() -> {
-            try (stream) {
-                return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        });
+        return CompletableFuture.supplyAsync(
+                () -> {
+                    try (stream) {
+                        return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+                    } catch (IOException e) {
+                        throw new UncheckedIOException(e);
+                    }
+                },
+                THREADS);
     }
 }
