@@ -1,14 +1,12 @@
 package dev.rmt.cli;
 
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 
@@ -51,19 +49,31 @@ final class Program {
         return run(new byte[0], jvmOptions, Map.of(), arguments);
     }
 
+    /** Output goes to files, so that neither side ever waits for a thread that empties a pipe. */
     Result run(byte[] input, List<String> jvmOptions, Map<String, String> environment, String... arguments) {
         try {
-            Process process = start(jvmOptions, environment, arguments);
-            CompletableFuture<String> out = drain(process.getInputStream());
-            CompletableFuture<String> err = drain(process.getErrorStream());
-            CompletableFuture<Void> in = CompletableFuture.runAsync(() -> feed(process, input), THREADS);
-            if (!process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS)) {
-                process.destroyForcibly();
-                throw new AssertionError("The program did not end within " + LIMIT_SECONDS + " s: "
-                        + String.join(" ", arguments) + "\n" + out.join() + err.join());
+            Path out = Files.createTempFile("rmt-program", ".out");
+            Path err = Files.createTempFile("rmt-program", ".err");
+            try {
+                Process process = builder(jvmOptions, environment, arguments)
+                        .redirectOutput(out.toFile())
+                        .redirectError(err.toFile())
+                        .start();
+                feed(process, input);
+                boolean ended = process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS);
+                if (!ended) {
+                    process.destroyForcibly().waitFor();
+                }
+                Result result = new Result(process.exitValue(), Files.readString(out), Files.readString(err));
+                if (!ended) {
+                    throw new AssertionError("The program did not end within " + LIMIT_SECONDS + " s: "
+                            + String.join(" ", arguments) + "\n" + result);
+                }
+                return result;
+            } finally {
+                Files.delete(out);
+                Files.delete(err);
             }
-            in.join();
-            return new Result(process.exitValue(), out.join(), err.join());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         } catch (InterruptedException e) {
@@ -74,6 +84,10 @@ final class Program {
 
     /** Starts the program and leaves it running. */
     Process start(List<String> jvmOptions, Map<String, String> environment, String... arguments) throws IOException {
+        return builder(jvmOptions, environment, arguments).start();
+    }
+
+    private ProcessBuilder builder(List<String> jvmOptions, Map<String, String> environment, String... arguments) {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(jvmOptions);
@@ -81,7 +95,7 @@ final class Program {
         command.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());
         builder.environment().putAll(environment);
-        return builder.start();
+        return builder;
     }
 
     private static void feed(Process process, byte[] input) {
@@ -90,17 +104,5 @@ final class Program {
         } catch (IOException e) {
             // The program did not want its input: its output says why.
         }
-    }
-
-    private static CompletableFuture<String> drain(InputStream stream) {
-        return CompletableFuture.supplyAsync(
-                () -> {
-                    try (stream) {
-                        return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
-                    } catch (IOException e) {
-                        throw new UncheckedIOException(e);
-                    }
-                },
-                THREADS);
     }
 }
