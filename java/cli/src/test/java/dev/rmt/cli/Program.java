@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 
 /** The packaged jar, run as a user runs it: a process of its own in a folder of its own. */
@@ -29,9 +28,6 @@ final class Program {
             return "exit " + status + "\n--- stdout\n" + out + "--- stderr\n" + err;
         }
     }
-
-    /** One thread for each stream: the common pool may have fewer than the streams that block at once. */
-    private static final Executor THREADS = task -> new Thread(task, "stream of a program").start();
 
     Program(Path folder) {
         this.folder = folder;
