@@ -39,7 +39,6 @@ constexpr int32_t kRows = kVectors * kLanes;
 static_assert(kTile % kTileUnit == 0 && kRows % kKeyTile == 0 && 16 % kTileUnit == 0, "tiles must fit");
 
 typedef float Vec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
-typedef int32_t IntVec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
 typedef uint32_t BitVec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
 
 typedef double DoubleVec __attribute__((vector_size(kLanes * sizeof(double))));
