@@ -4,7 +4,8 @@
     cmake -S native -B native/build && cmake --build native/build -j
     python3 benchmarks/peers/compare_pytorch.py --library native/build/librmt.so
 
-Needs torch and transformers (ONNX Runtime joins in where onnxruntime and onnx are installed). For each model: the memory
+Needs torch and transformers; `--peer onnxruntime` needs onnxruntime and onnx too. One peer a process: with ONNX Runtime
+in the process, PyTorch was seen to run several times slower on more than one thread. For each model: the memory
 of a chain of RMT segments of unequal lengths is compared with the same chain in float64 PyTorch, for each instruction set
 that this processor runs; then one segment of 512 positions is timed, in alternating rounds, with equal threads.
 """
@@ -203,6 +204,7 @@ def main():
     parser.add_argument("--library", default="native/build/librmt.so")
     parser.add_argument("--models", default="tiny,mini,minilm,base")
     parser.add_argument("--threads", default="2")
+    parser.add_argument("--peer", default="pytorch", choices=("pytorch", "onnxruntime"))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", help="write the rows to this file too")
     arguments = parser.parse_args()
@@ -254,19 +256,17 @@ def main():
         ids = chain[1]
         for threads in (int(t) for t in arguments.threads.split(",")):
             torch.set_num_threads(threads)
-            memory = state["memory"]
-            run = functools.partial(torch_segment, model, ids, memory)
-            rows.append(compare(name, "pytorch", threads, (library, config, state, isas[0]), ids, run,
-                                model.config._attn_implementation, arguments.rounds))
-            # Threads of one peer go on spinning for a while after a run: each is measured when no other is there.
-            session, note = onnx_session(model, hidden, heads, threads)
-            if session is None:
-                print(f"{name}, {threads} threads: onnxruntime {note}", flush=True)
-                continue
-            x = model.embeddings.word_embeddings(torch.as_tensor(ids, dtype=torch.long))[None].detach().numpy()
-            rows.append(compare(name, "onnxruntime", threads, (library, config, state, isas[0]), ids,
-                                functools.partial(session.run, None, {"x": x}), note, arguments.rounds))
-            del session
+            if arguments.peer == "pytorch":
+                run, note = functools.partial(torch_segment, model, ids, state["memory"]), model.config._attn_implementation
+            else:
+                session, note = onnx_session(model, hidden, heads, threads)
+                if session is None:
+                    print(f"{name}, {threads} threads: onnxruntime {note}", flush=True)
+                    continue
+                x = model.embeddings.word_embeddings(torch.as_tensor(ids, dtype=torch.long))[None].numpy()
+                run = functools.partial(session.run, None, {"x": x})
+            rows.append(compare(name, arguments.peer, threads, (library, config, state, isas[0]), ids, run, note,
+                                arguments.rounds))
     print(f"\n{'model':8}{'threads':>8}{'peer':>14}{'ours ms':>11}{'peer ms':>11}{'peer / ours (min-max)':>24}"
           f"{'recurrence':>12}")
     for row in rows:
