@@ -4,12 +4,9 @@ import dev.rmt.Device;
 import dev.rmt.ModelConfig;
 import dev.rmt.RmtModel;
 import dev.rmt.RmtSession;
-import dev.rmt.text.Vocabulary;
 import dev.rmt.text.WordPieceOptions;
 import dev.rmt.text.WordPieceTokenizer;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -32,25 +29,8 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
 public class SegmentForward {
-    /** Encoders that others publish figures for. */
-    public enum Shape {
-        TINY(2, 128, 2),
-        MINI(4, 256, 4),
-        MINILM(6, 384, 12);
-
-        private final int layers;
-        private final int hiddenSize;
-        private final int heads;
-
-        Shape(int layers, int hiddenSize, int heads) {
-            this.layers = layers;
-            this.hiddenSize = hiddenSize;
-            this.heads = heads;
-        }
-    }
-
-    @Param
-    public Shape shape;
+    @Param({"TINY", "MINI", "MINILM"})
+    public EncoderShape shape;
 
     @Param({"1", "2"})
     public int threads;
@@ -61,19 +41,8 @@ public class SegmentForward {
 
     @Setup
     public void open() {
-        List<String> pieces = new ArrayList<>(List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"));
-        for (int i = pieces.size(); i < 1000; i++) {
-            pieces.add("word" + i);
-        }
-        ModelConfig config = ModelConfig.builder()
-                .hiddenSize(shape.hiddenSize)
-                .numLayers(shape.layers)
-                .numHeads(shape.heads)
-                .intermediateSize(4 * shape.hiddenSize)
-                .vocabSize(pieces.size())
-                .labels(List.of("yes", "no"))
-                .build();
-        WordPieceTokenizer tokenizer = new WordPieceTokenizer(Vocabulary.of(pieces), WordPieceOptions.defaults());
+        ModelConfig config = shape.config();
+        WordPieceTokenizer tokenizer = new WordPieceTokenizer(EncoderShape.vocabulary(), WordPieceOptions.defaults());
         model = RmtModel.untrained(config, tokenizer, 42, Device.cpu(threads));
         session = model.newSession();
         ids = new int[config.segmentSize()];

@@ -7,6 +7,7 @@ import dev.rmt.Device;
 import dev.rmt.ModelConfig;
 import dev.rmt.RmtModel;
 import dev.rmt.RmtSession;
+import dev.rmt.benchmarks.EncoderShape;
 import dev.rmt.checkpoint.RandomWeights;
 import dev.rmt.checkpoint.Weights;
 import dev.rmt.internal.NativeDevice;
@@ -18,7 +19,6 @@ import dev.rmt.text.Vocabulary;
 import dev.rmt.text.WordPieceOptions;
 import dev.rmt.text.WordPieceTokenizer;
 import java.nio.FloatBuffer;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -37,34 +37,6 @@ public final class PeerComparison {
 
     private PeerComparison() {}
 
-    private enum Shape {
-        TINY(2, 128, 2),
-        MINI(4, 256, 4),
-        MINILM(6, 384, 12),
-        BASE(12, 768, 12);
-
-        private final int layers;
-        private final int hiddenSize;
-        private final int heads;
-
-        Shape(int layers, int hiddenSize, int heads) {
-            this.layers = layers;
-            this.hiddenSize = hiddenSize;
-            this.heads = heads;
-        }
-
-        ModelConfig config(int vocabSize) {
-            return ModelConfig.builder()
-                    .hiddenSize(hiddenSize)
-                    .numLayers(layers)
-                    .numHeads(heads)
-                    .intermediateSize(4 * hiddenSize)
-                    .vocabSize(vocabSize)
-                    .labels(List.of("yes", "no"))
-                    .build();
-        }
-    }
-
     /** Arguments: number of threads (default 2), then names of models (default: tiny mini minilm). */
     public static void main(String[] arguments) throws OrtException {
         int threads = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 2;
@@ -74,13 +46,13 @@ public final class PeerComparison {
         System.out.println("model     threads  isa      difference  ours full ms  recurrence ms  ONNX Runtime ms"
                 + "  ONNX Runtime / full  ONNX Runtime / recurrence");
         for (String name : names) {
-            compare(Shape.valueOf(name.toUpperCase(Locale.ROOT)), threads);
+            compare(EncoderShape.valueOf(name.toUpperCase(Locale.ROOT)), threads);
         }
     }
 
-    private static void compare(Shape shape, int threads) throws OrtException {
-        Vocabulary vocabulary = vocabulary();
-        ModelConfig config = shape.config(vocabulary.size());
+    private static void compare(EncoderShape shape, int threads) throws OrtException {
+        Vocabulary vocabulary = EncoderShape.vocabulary();
+        ModelConfig config = shape.config();
         long seed = 42;
         Weights weights = new RandomWeights(config, seed);
         int[] content = content(config);
@@ -104,11 +76,10 @@ public final class PeerComparison {
             float[] state = new float[full.memorySize()];
             full.getMemory(0, state);
             float[] expected = memoryRows(config, peer);
-            double difference = Math.max(
-                    difference(session.memory().values(), expected), difference(state, expected));
+            double difference = Math.max(difference(session.memory().values(), expected), difference(state, expected));
             if (!(difference <= LARGEST_DIFFERENCE)) {
-                throw new IllegalStateException("Memory of " + shape + " differs from the peer's by " + difference
-                        + "; nothing is timed.");
+                throw new IllegalStateException(
+                        "Memory of " + shape + " differs from the peer's by " + difference + "; nothing is timed.");
             }
 
             Runnable oursFull = () -> full.forward(batch, null);
@@ -136,14 +107,6 @@ public final class PeerComparison {
                     ratios(milliseconds[2], milliseconds[0]),
                     ratios(milliseconds[2], milliseconds[1]));
         }
-    }
-
-    private static Vocabulary vocabulary() {
-        List<String> pieces = new ArrayList<>(List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"));
-        for (int i = pieces.size(); i < 1000; i++) {
-            pieces.add("word" + i);
-        }
-        return Vocabulary.of(pieces);
     }
 
     private static int[] content(ModelConfig config) {
@@ -238,7 +201,6 @@ public final class PeerComparison {
         double[] ratios = new double[peer.length];
         Arrays.setAll(ratios, i -> peer[i] / ours[i]);
         Arrays.sort(ratios);
-        return String.format(
-                Locale.ROOT, "%.2f (%.2f-%.2f)", median(ratios), ratios[0], ratios[ratios.length - 1]);
+        return String.format(Locale.ROOT, "%.2f (%.2f-%.2f)", median(ratios), ratios[0], ratios[ratios.length - 1]);
     }
 }

@@ -1,0 +1,47 @@
+package dev.rmt.benchmarks;
+
+import dev.rmt.ModelConfig;
+import dev.rmt.text.Vocabulary;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Encoders that others publish figures for. */
+public enum EncoderShape {
+    TINY(2, 128, 2),
+    MINI(4, 256, 4),
+    MINILM(6, 384, 12),
+    BASE(12, 768, 12);
+
+    private static final int VOCAB_SIZE = 1000;
+
+    private final int layers;
+    private final int hiddenSize;
+    private final int heads;
+
+    EncoderShape(int layers, int hiddenSize, int heads) {
+        this.layers = layers;
+        this.hiddenSize = hiddenSize;
+        this.heads = heads;
+    }
+
+    /** The shape with rows for the pieces of {@link #vocabulary}: speed does not depend on how many there are. */
+    public ModelConfig config() {
+        return ModelConfig.builder()
+                .hiddenSize(hiddenSize)
+                .numLayers(layers)
+                .numHeads(heads)
+                .intermediateSize(4 * hiddenSize)
+                .vocabSize(VOCAB_SIZE)
+                .labels(List.of("yes", "no"))
+                .build();
+    }
+
+    /** A small vocabulary for all shapes; ids from 5 on are words. */
+    public static Vocabulary vocabulary() {
+        List<String> pieces = new ArrayList<>(List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"));
+        for (int i = pieces.size(); i < VOCAB_SIZE; i++) {
+            pieces.add("word" + i);
+        }
+        return Vocabulary.of(pieces);
+    }
+}
