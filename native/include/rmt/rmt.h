@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /* Raised when a function or struct changes in a way that a caller compiled against the old header would notice. */
-#define RMT_ABI_VERSION 1
+#define RMT_ABI_VERSION 2
 
 typedef enum rmt_status {
   RMT_OK = 0,
@@ -48,6 +48,8 @@ typedef enum rmt_status {
 typedef struct rmt_device rmt_device; /* a place to compute: the CPU with a pool of threads, or one GPU */
 typedef struct rmt_model rmt_model;   /* weights; immutable once finished; shared by threads */
 typedef struct rmt_memory rmt_memory; /* memory of a set of documents, workspace of a segment; one thread at a time */
+typedef struct rmt_trainer
+    rmt_trainer; /* weights being trained, optimizer state, memory states; one thread at a time */
 
 /* ---- library ------------------------------------------------------------------------------------------------- */
 
@@ -215,6 +217,149 @@ typedef struct rmt_segment_output {
  * depend neither on the number of threads nor on the other documents of the batch. */
 RMT_API rmt_status rmt_segment_forward(rmt_memory *memory, const rmt_segment *segment, rmt_segment_output *output,
                                        char *error, size_t error_size);
+
+/* ---- training ------------------------------------------------------------------------------------------------ */
+
+/* A trainer owns its weights, their gradients and the state of the optimizer; memory states, (M, H) each, with a
+ * gradient beside each of them; and tapes, which keep the activations of a segment from its forward to its backward.
+ * The caller walks over the segments, forwards and backwards, and says which states each of them reads and writes. */
+typedef struct rmt_trainer_options {
+  size_t struct_size;
+  int32_t max_batch_size;    /* documents in one segment call */
+  int32_t max_input_length;  /* positions of one segment, <= P */
+  int64_t max_total_length;  /* sum of the lengths in one segment call; 0: max_batch_size x max_input_length */
+  int32_t num_states;        /* memory states */
+  int32_t num_tapes;         /* segments whose activations are kept at the same time, >= 1 */
+  int32_t num_probe_outputs; /* outputs of all probes together: adds the parameters "probe.weight"
+                                (num_probe_outputs, H) and "probe.bias"; 0: no probes */
+  int32_t keep_average;      /* 1: an exponential moving average of the weights is kept */
+} rmt_trainer_options;
+
+/* What is kept for each element of a parameter. */
+typedef enum rmt_values {
+  RMT_WEIGHTS = 0,
+  RMT_GRADIENTS = 1,
+  RMT_FIRST_MOMENT = 2,
+  RMT_SECOND_MOMENT = 3,
+  RMT_AVERAGE = 4 /* refused where no average is kept */
+} rmt_values;
+
+/* Bytes that rmt_trainer_create will take on `device`. They never grow. */
+RMT_API rmt_status rmt_trainer_required_bytes(const rmt_device *device, const rmt_model_config *config,
+                                              const rmt_trainer_options *options, int64_t *bytes, char *error,
+                                              size_t error_size);
+/* Makes a trainer; everything is zero. Refuses with RMT_OUT_OF_MEMORY before allocating. */
+RMT_API rmt_status rmt_trainer_create(rmt_device *device, const rmt_model_config *config,
+                                      const rmt_trainer_options *options, rmt_trainer **trainer, char *error,
+                                      size_t error_size);
+/* Parameters are those of a model of this config in the same order, then those of the probes. */
+RMT_API int32_t rmt_trainer_num_parameters(const rmt_trainer *trainer);
+RMT_API rmt_status rmt_trainer_get_parameter_info(const rmt_trainer *trainer, int32_t index, rmt_parameter_info *info,
+                                                  char *error, size_t error_size);
+/* Writes or reads `count` elements from element `offset` of the row-major order. Values that are written must be
+ * finite. */
+RMT_API rmt_status rmt_trainer_set_values(rmt_trainer *trainer, int32_t which /* rmt_values */, int32_t index,
+                                          const float *values /* (count) */, int64_t offset, int64_t count, char *error,
+                                          size_t error_size);
+RMT_API rmt_status rmt_trainer_get_values(rmt_trainer *trainer, int32_t which, int32_t index,
+                                          float *values /* (count) */, int64_t offset, int64_t count, char *error,
+                                          size_t error_size);
+
+/* Memory states and their gradients, (M, H) each; `count` must be M x H. */
+RMT_API rmt_status rmt_trainer_set_state(rmt_trainer *trainer, int32_t state, const float *values, int64_t count,
+                                         char *error, size_t error_size);
+RMT_API rmt_status rmt_trainer_get_state(rmt_trainer *trainer, int32_t state, float *values, int64_t count, char *error,
+                                         size_t error_size);
+RMT_API rmt_status rmt_trainer_set_state_gradient(rmt_trainer *trainer, int32_t state, const float *values,
+                                                  int64_t count, char *error, size_t error_size);
+RMT_API rmt_status rmt_trainer_get_state_gradient(rmt_trainer *trainer, int32_t state, float *values, int64_t count,
+                                                  char *error, size_t error_size);
+/* Sets the gradient of a state to zero; -1: of all of them. */
+RMT_API rmt_status rmt_trainer_clear_state_gradient(rmt_trainer *trainer, int32_t state, char *error,
+                                                    size_t error_size);
+
+/* A linear classifier on one row of one level, for a loss that exists in training only. Its weights are rows
+ * first_output ... first_output + num_outputs - 1 of "probe.weight". */
+typedef struct rmt_probe_row {
+  int32_t document; /* 0 ... B - 1 */
+  int32_t level;    /* 0: output of the embedding, l: output of the l-th layer, L: the last one */
+  int32_t position; /* within the document; at level L a memory or head position, unless all_rows */
+  int32_t first_output;
+  int32_t num_outputs;
+  int32_t label; /* 0 ... num_outputs - 1 */
+  float weight;  /* of its cross entropy in the loss, >= 0 */
+} rmt_probe_row;
+
+/* One segment of a batch of documents in training. */
+typedef struct rmt_training_segment {
+  size_t struct_size;
+  int32_t batch_size;                /* B */
+  int32_t input_length;              /* T: row length of `ids` */
+  const int32_t *ids;                /* (B, T); as in rmt_segment */
+  const int32_t *lengths;            /* (B) */
+  const int32_t *read_state;         /* (B): state that is read; -1: the initial memory, which is a parameter. Several
+                                        documents may read the same one */
+  const int32_t *write_state;        /* (B): state that takes the new memory, all different and none of them read in the
+                                        same call; -1: none */
+  const int32_t *read_memory_start;  /* (B): as in rmt_segment */
+  const int32_t *write_memory_start; /* (B): -1: none; then write_state is -1 too */
+  const int32_t *head_position;      /* (B): position of pooler and classifier; -1: none */
+  const int32_t *labels;             /* (B): class that is right; -1: no loss */
+  const float *label_weights;        /* (B): weight of its cross entropy in the loss; NULL: all 1 */
+  const rmt_probe_row *probes;       /* (num_probes) */
+  int32_t num_probes;
+  const uint64_t *dropout_keys; /* (B): choose the dropout masks; NULL where nothing is dropped */
+  float hidden_dropout;         /* probability: behind embedding, attention output, feed-forward output, pooler */
+  float attention_dropout;      /* probability: attention weights */
+  int32_t causal;               /* RMT_BERT: 0 */
+  int32_t all_rows;             /* 1: compute every row of the last layer */
+} rmt_training_segment;
+
+/* What to read of a forward; NULL: not wanted. */
+typedef struct rmt_training_output {
+  size_t struct_size;
+  double *losses;             /* (B): cross entropy of each document's label, not weighted; 0 where there is none */
+  float *logits;              /* (B, num_labels); zero where there is no head position */
+  double *probe_losses;       /* (num_probes): cross entropy, not weighted */
+  int32_t *probe_predictions; /* (num_probes): the most probable class */
+} rmt_training_output;
+
+/* Runs a segment forward: writes states, and keeps on tape `tape` what its backward needs. `output` may be NULL. */
+RMT_API rmt_status rmt_trainer_forward(rmt_trainer *trainer, int32_t tape, const rmt_training_segment *segment,
+                                       rmt_training_output *output, char *error, size_t error_size);
+
+/* Runs the backward of a segment: the gradients of its write states come in; the gradients of its read states (of the
+ * parameter "memory" for -1) and of all parameters are added to. With `with_loss` 1 the segment's own losses (labels
+ * and probes) contribute too. With `recompute` 1 the forward is run again first, on this tape, without writing states;
+ * with 0 the tape must hold this segment's forward, which may be used by several backwards. The gradient is that of the
+ * sum of weight x loss. */
+RMT_API rmt_status rmt_trainer_backward(rmt_trainer *trainer, int32_t tape, const rmt_training_segment *segment,
+                                        int32_t with_loss, int32_t recompute, char *error, size_t error_size);
+
+/* One step of AdamW (Loshchilov and Hutter, arXiv 1711.05101). */
+typedef struct rmt_adamw {
+  size_t struct_size;
+  double learning_rate;
+  double beta1;
+  double beta2;
+  double epsilon;
+  double weight_decay;      /* decoupled: w -= learning_rate x weight_decay x w */
+  int32_t decay_everything; /* 0: biases and LayerNorm parameters are spared */
+  double gradient_scale;    /* gradients are multiplied by this first */
+  double clip_value;        /* then clipped element by element to [-clip_value, clip_value]; 0: not */
+  double clip_norm;         /* then scaled to at most this global norm; 0: not */
+  double average_decay;     /* average = average x average_decay + weights x (1 - average_decay) */
+  int64_t step;             /* counted from 1 */
+} rmt_adamw;
+
+/* Takes a step and sets all gradients to zero. `gradient_norm` takes the global norm of the scaled gradient before
+ * clipping. Where that is not finite RMT_FAILED_PRECONDITION comes back and names a parameter; weights and moments are
+ * as they were, gradients too. */
+RMT_API rmt_status rmt_trainer_step(rmt_trainer *trainer, const rmt_adamw *options, double *gradient_norm, char *error,
+                                    size_t error_size);
+/* Sets all gradients of parameters to zero. */
+RMT_API rmt_status rmt_trainer_clear_gradients(rmt_trainer *trainer, char *error, size_t error_size);
+RMT_API void rmt_trainer_destroy(rmt_trainer *trainer);
 
 #ifdef __cplusplus
 }

@@ -20,8 +20,9 @@ struct ModelShape {
   int32_t vocab_size;         // V
   int32_t max_positions;      // P
   int32_t type_vocab_size;
-  int32_t num_mem_tokens;  // M
-  int32_t num_labels;      // 0: no pooler, no classifier
+  int32_t num_mem_tokens;     // M
+  int32_t num_labels;         // 0: no pooler, no classifier
+  int32_t num_probe_outputs;  // rows of the probes' weight; 0 but in training
   float layer_norm_eps;
 };
 
@@ -53,6 +54,8 @@ enum class Tensor : int32_t {
   kPoolerBias,
   kClassifierWeight,  // (num_labels, H)
   kClassifierBias,
+  kProbeWeight,  // (num_probe_outputs, H)
+  kProbeBias,
   kCount
 };
 
@@ -84,8 +87,11 @@ struct SegmentContext {
   bool causal;
 };
 
+struct TrainingBackend;  // training.h
+
 struct Backend {
   const char *name;  // "reference", "portable", "avx2", "avx512"
+  const TrainingBackend *training;
 
   // Weights. Bytes are known before anything is allocated; create_* return null where memory is refused.
   int64_t (*weights_bytes)(const ModelShape &shape);

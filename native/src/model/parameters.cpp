@@ -7,7 +7,7 @@ namespace rmt {
 namespace {
 
 // Sizes that a dimension can have; resolved against a shape.
-enum class Size { kNone, kHidden, kIntermediate, kVocab, kPositions, kTypes, kMemTokens, kLabels };
+enum class Size { kNone, kHidden, kIntermediate, kVocab, kPositions, kTypes, kMemTokens, kLabels, kProbeOutputs };
 
 struct Row {
   Tensor tensor;
@@ -53,6 +53,11 @@ constexpr Row kMemoryRows[] = {
     {Tensor::kMemory, "memory", {Size::kMemTokens, Size::kHidden}},
 };
 
+constexpr Row kProbeRows[] = {
+    {Tensor::kProbeWeight, "probe.weight", {Size::kProbeOutputs, Size::kHidden}},
+    {Tensor::kProbeBias, "probe.bias", {Size::kProbeOutputs, Size::kNone}},
+};
+
 int64_t resolve(Size size, const ModelShape &shape) {
   switch (size) {
     case Size::kNone:
@@ -71,6 +76,8 @@ int64_t resolve(Size size, const ModelShape &shape) {
       return shape.num_mem_tokens;
     case Size::kLabels:
       return shape.num_labels;
+    case Size::kProbeOutputs:
+      return shape.num_probe_outputs;
   }
   return 0;
 }
@@ -95,6 +102,7 @@ std::vector<Parameter> make_parameters(const ModelShape &shape) {
   }
   if (shape.num_labels > 0) append(kHeadRows, "", 0, shape, parameters);
   if (shape.num_mem_tokens > 0) append(kMemoryRows, "", 0, shape, parameters);
+  if (shape.num_probe_outputs > 0) append(kProbeRows, "", 0, shape, parameters);
   return parameters;
 }
 

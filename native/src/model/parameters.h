@@ -19,7 +19,8 @@ struct Parameter {
   int64_t count() const { return num_dims == 2 ? dims[0] * dims[1] : dims[0]; }
 };
 
-// Embeddings, layers, pooler and classifier (where there are labels), memory (where M > 0).
+// Embeddings, layers, pooler and classifier (where there are labels), memory (where M > 0), probes
+// (where there are any).
 std::vector<Parameter> make_parameters(const ModelShape &shape);
 
 // Which elements of a tensor of `count` elements have been set: a sorted list of disjoint intervals, one long as a

@@ -363,9 +363,9 @@ void classify(const SegmentContext &context, const float *hidden, float *pooled,
 }
 
 const Backend kBackend = {
-    RMT_QUOTE(RMT_ISA), weights_bytes,      create_weights,   destroy_weights,   write_tensor,
-    read_tensor,        workspace_bytes,    create_workspace, destroy_workspace, embed,
-    attention_block,    feed_forward_block, read_rows,        classify,
+    RMT_QUOTE(RMT_ISA), nullptr,         weights_bytes,    create_weights,    destroy_weights, write_tensor,
+    read_tensor,        workspace_bytes, create_workspace, destroy_workspace, embed,           attention_block,
+    feed_forward_block, read_rows,       classify,
 };
 
 }  // namespace

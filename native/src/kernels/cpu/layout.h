@@ -74,6 +74,10 @@ inline TensorShape tensor_shape(const ModelShape &shape, Tensor tensor) {
       return {shape.num_labels, h, Packing::kRowMajor};
     case Tensor::kClassifierBias:
       return {1, shape.num_labels, Packing::kRowMajor};
+    case Tensor::kProbeWeight:
+      return {shape.num_probe_outputs, h, Packing::kRowMajor};
+    case Tensor::kProbeBias:
+      return {1, shape.num_probe_outputs, Packing::kRowMajor};
     default:  // biases and norms
       return {1, h, Packing::kRowMajor};
   }

@@ -18,20 +18,9 @@ template <typename Real>
 class PlainBackend {
  public:
   static Backend make(const char *name) {
-    return Backend{name,
-                   weights_bytes,
-                   create_weights,
-                   destroy_weights,
-                   write_tensor,
-                   read_tensor,
-                   workspace_bytes,
-                   create_workspace,
-                   destroy_workspace,
-                   embed,
-                   attention_block,
-                   feed_forward_block,
-                   read_rows,
-                   classify};
+    return Backend{name,         nullptr,         weights_bytes,      create_weights,   destroy_weights,
+                   write_tensor, read_tensor,     workspace_bytes,    create_workspace, destroy_workspace,
+                   embed,        attention_block, feed_forward_block, read_rows,        classify};
   }
 
  private:
@@ -73,6 +62,10 @@ class PlainBackend {
         return {shape.num_labels, hidden, true};
       case Tensor::kClassifierBias:
         return {1, shape.num_labels, false};
+      case Tensor::kProbeWeight:
+        return {shape.num_probe_outputs, hidden, true};
+      case Tensor::kProbeBias:
+        return {1, shape.num_probe_outputs, false};
       default:
         return {1, hidden, false};  // the biases and LayerNorm vectors that are left
     }
