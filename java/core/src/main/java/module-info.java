@@ -1,6 +1,7 @@
 /** Reads documents of any length in constant memory with a Recurrent Memory Transformer. Start at {@link dev.rmt.RmtModel}. */
 module dev.rmt {
     requires com.fasterxml.jackson.databind;
+    requires com.fasterxml.jackson.dataformat.yaml;
     // Annotations for the build only: nothing of JavaCPP runs.
     requires static org.bytedeco.javacpp;
 
@@ -9,4 +10,5 @@ module dev.rmt {
     exports dev.rmt.eval;
     exports dev.rmt.task;
     exports dev.rmt.text;
+    exports dev.rmt.train;
 }

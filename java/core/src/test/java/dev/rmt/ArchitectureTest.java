@@ -110,7 +110,12 @@ class ArchitectureTest {
                         .map(ModuleDescriptor.Exports::source)
                         .collect(Collectors.toSet()))
                 .containsExactlyInAnyOrder(
-                        "dev.rmt", "dev.rmt.text", "dev.rmt.checkpoint", "dev.rmt.task", "dev.rmt.eval");
+                        "dev.rmt",
+                        "dev.rmt.text",
+                        "dev.rmt.checkpoint",
+                        "dev.rmt.task",
+                        "dev.rmt.eval",
+                        "dev.rmt.train");
         assertThat(module.packages()).contains("dev.rmt.internal");
         assertThat(module.isOpen()).isFalse();
     }
