@@ -49,6 +49,28 @@ struct TapeLimits {
   int64_t max_total_length;  // sum of the lengths of the documents of one call
 };
 
+// The tensors that AdamW::decay_everything = false spares: all but the matrices.
+static inline bool is_bias_or_norm(Tensor tensor) {
+  switch (tensor) {
+    case Tensor::kWordEmbeddings:
+    case Tensor::kPositionEmbeddings:
+    case Tensor::kTypeEmbeddings:
+    case Tensor::kMemory:
+    case Tensor::kQueryWeight:
+    case Tensor::kKeyWeight:
+    case Tensor::kValueWeight:
+    case Tensor::kAttentionOutputWeight:
+    case Tensor::kIntermediateWeight:
+    case Tensor::kOutputWeight:
+    case Tensor::kPoolerWeight:
+    case Tensor::kClassifierWeight:
+    case Tensor::kProbeWeight:
+      return false;
+    default:
+      return true;
+  }
+}
+
 struct AdamW {
   double learning_rate;
   double beta1;

@@ -1,8 +1,6 @@
 // plain_backend.h - the operations of kernels.h as plain loops, with activations and accumulators of type Real.
 //
 // Real = double is the reference. Real = float shows tests what error single precision has by nature.
-// Weights are kept as they were given, in float; linear weights transposed to (in, out), so that the inner loop of a
-// product runs along memory.
 #pragma once
 
 #include <cmath>
@@ -11,131 +9,65 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/reference/plain_rows.h"
+#include "kernels/reference/plain_tensors.h"
+#include "kernels/reference/plain_training.h"
 
 namespace rmt {
 
 template <typename Real>
-class PlainBackend {
+class PlainBackend : private PlainRows<Real> {
  public:
   static Backend make(const char *name) {
-    return Backend{name,         nullptr,         weights_bytes,      create_weights,   destroy_weights,
-                   write_tensor, read_tensor,     workspace_bytes,    create_workspace, destroy_workspace,
-                   embed,        attention_block, feed_forward_block, read_rows,        classify};
+    return Backend{name,
+                   PlainTraining<Real>::table(),
+                   weights_bytes,
+                   create_weights,
+                   destroy_weights,
+                   write_tensor,
+                   read_tensor,
+                   workspace_bytes,
+                   create_workspace,
+                   destroy_workspace,
+                   embed,
+                   attention_block,
+                   feed_forward_block,
+                   read_rows,
+                   classify};
   }
 
  private:
+  using Rows = PlainRows<Real>;
+  using Rows::add_and_normalize;
+  using Rows::for_each_chosen_row;
+  using Rows::gelu;
+  using Rows::linear;
+  using Rows::softmax;
+
   // ---- weights ----
 
-  struct TensorSize {
-    int64_t rows;
-    int64_t columns;
-    bool linear;  // stored transposed
-  };
+  using Weights = PlainTensors<float>;
 
-  static TensorSize tensor_size(const ModelShape &shape, Tensor tensor) {
-    const int64_t hidden = shape.hidden_size;
-    switch (tensor) {
-      case Tensor::kWordEmbeddings:
-        return {shape.vocab_size, hidden, false};
-      case Tensor::kPositionEmbeddings:
-        return {shape.max_positions, hidden, false};
-      case Tensor::kTypeEmbeddings:
-        return {shape.type_vocab_size, hidden, false};
-      case Tensor::kMemory:
-        return {shape.num_mem_tokens, hidden, false};
-      case Tensor::kQueryWeight:
-      case Tensor::kKeyWeight:
-      case Tensor::kValueWeight:
-      case Tensor::kAttentionOutputWeight:
-        return {hidden, hidden, true};
-      case Tensor::kIntermediateWeight:
-        return {shape.intermediate_size, hidden, true};
-      case Tensor::kIntermediateBias:
-        return {1, shape.intermediate_size, false};
-      case Tensor::kOutputWeight:
-        return {hidden, shape.intermediate_size, true};
-      case Tensor::kPoolerWeight:
-        return {shape.num_labels > 0 ? hidden : 0, hidden, true};
-      case Tensor::kPoolerBias:
-        return {1, shape.num_labels > 0 ? hidden : 0, false};
-      case Tensor::kClassifierWeight:
-        return {shape.num_labels, hidden, true};
-      case Tensor::kClassifierBias:
-        return {1, shape.num_labels, false};
-      case Tensor::kProbeWeight:
-        return {shape.num_probe_outputs, hidden, true};
-      case Tensor::kProbeBias:
-        return {1, shape.num_probe_outputs, false};
-      default:
-        return {1, hidden, false};  // the biases and LayerNorm vectors that are left
-    }
-  }
-
-  static constexpr int32_t kNumTensors = static_cast<int32_t>(Tensor::kCount);
-
-  static bool exists_per_layer(Tensor tensor) {
-    return tensor >= Tensor::kQueryWeight && tensor <= Tensor::kOutputNormBias;
-  }
-
-  struct Weights {
-    std::vector<std::vector<float>> tensors;  // (layers, kNumTensors); tensors outside the layers are in layer 0
-
-    const float *get(Tensor tensor, int32_t layer = 0) const {
-      return tensors[static_cast<size_t>(layer) * kNumTensors + static_cast<size_t>(tensor)].data();
-    }
-  };
-
-  template <typename Visit>
-  static void for_each_tensor(const ModelShape &shape, Visit visit) {
-    for (int32_t layer = 0; layer < shape.num_layers; ++layer) {
-      for (int32_t i = 0; i < kNumTensors; ++i) {
-        const Tensor tensor = static_cast<Tensor>(i);
-        if (layer > 0 && !exists_per_layer(tensor)) continue;
-        const TensorSize size = tensor_size(shape, tensor);
-        visit(static_cast<size_t>(layer) * kNumTensors + i, size.rows * size.columns);
-      }
-    }
-  }
-
-  static int64_t weights_bytes(const ModelShape &shape) {
-    int64_t bytes = static_cast<int64_t>(sizeof(std::vector<float>)) * kNumTensors * shape.num_layers;
-    for_each_tensor(shape, [&](size_t, int64_t count) { bytes += count * static_cast<int64_t>(sizeof(float)); });
-    return bytes;
-  }
+  static int64_t weights_bytes(const ModelShape &shape) { return Weights::bytes(shape); }
 
   static void *create_weights(const ModelShape &shape) {
-    auto *weights = new (std::nothrow) Weights;
-    if (weights == nullptr) return nullptr;
     try {
-      weights->tensors.resize(static_cast<size_t>(shape.num_layers) * kNumTensors);
-      for_each_tensor(shape, [&](size_t index, int64_t count) { weights->tensors[index].resize(count); });
-      return weights;
+      return new Weights(shape);
     } catch (const std::bad_alloc &) {
-      delete weights;
       return nullptr;
     }
   }
 
   static void destroy_weights(void *weights) { delete static_cast<Weights *>(weights); }
 
-  // Where an element of the row-major tensor is kept.
-  static int64_t place(const TensorSize &size, int64_t element) {
-    if (!size.linear) return element;
-    return (element % size.columns) * size.rows + element / size.columns;
-  }
-
   static void write_tensor(const ModelShape &shape, void *weights, Tensor tensor, int32_t layer, const float *values,
                            int64_t offset, int64_t count) {
-    const TensorSize size = tensor_size(shape, tensor);
-    float *stored = const_cast<float *>(static_cast<Weights *>(weights)->get(tensor, layer));
-    for (int64_t i = 0; i < count; ++i) stored[place(size, offset + i)] = values[i];
+    static_cast<Weights *>(weights)->write(shape, tensor, layer, values, offset, count);
   }
 
   static void read_tensor(const ModelShape &shape, const void *weights, Tensor tensor, int32_t layer, float *values,
                           int64_t offset, int64_t count) {
-    const TensorSize size = tensor_size(shape, tensor);
-    const float *stored = static_cast<const Weights *>(weights)->get(tensor, layer);
-    for (int64_t i = 0; i < count; ++i) values[i] = stored[place(size, offset + i)];
+    static_cast<const Weights *>(weights)->read(shape, tensor, layer, values, offset, count);
   }
 
   // ---- workspace ----
@@ -187,62 +119,6 @@ class PlainBackend {
   }
 
   static void destroy_workspace(void *workspace) { delete static_cast<Workspace *>(workspace); }
-
-  // ---- inner operations, on one row ----
-
-  // y = x W + b for `weight` of (in, out).
-  static void linear(const Real *x, const float *weight, const float *bias, int64_t in, int64_t out, Real *y) {
-    for (int64_t o = 0; o < out; ++o) y[o] = bias[o];
-    for (int64_t i = 0; i < in; ++i) {
-      const Real value = x[i];
-      const float *column = weight + i * out;
-      for (int64_t o = 0; o < out; ++o) y[o] += value * static_cast<Real>(column[o]);
-    }
-  }
-
-  // x = LayerNorm(x + added); `added` may be null.
-  static void add_and_normalize(Real *x, const Real *added, const float *weight, const float *bias, float eps,
-                                int64_t hidden) {
-    Real sum = 0;
-    for (int64_t h = 0; h < hidden; ++h) {
-      if (added != nullptr) x[h] += added[h];
-      sum += x[h];
-    }
-    const Real mean = sum / hidden;
-    Real squares = 0;
-    for (int64_t h = 0; h < hidden; ++h) squares += (x[h] - mean) * (x[h] - mean);
-    const Real scale = 1 / std::sqrt(squares / hidden + static_cast<Real>(eps));
-    for (int64_t h = 0; h < hidden; ++h) x[h] = (x[h] - mean) * scale * weight[h] + bias[h];
-  }
-
-  static Real gelu(Real x) {
-    const Real root_half = static_cast<Real>(0.70710678118654752440);
-    return static_cast<Real>(0.5) * x * (1 + std::erf(x * root_half));
-  }
-
-  // Scores to probabilities. A NaN among the scores makes all of them NaN.
-  static void softmax(Real *scores, int64_t count) {
-    Real largest = scores[0];
-    for (int64_t j = 1; j < count; ++j) {
-      if (scores[j] > largest) largest = scores[j];
-    }
-    Real sum = 0;
-    for (int64_t j = 0; j < count; ++j) {
-      scores[j] = std::exp(scores[j] - largest);
-      sum += scores[j];
-    }
-    for (int64_t j = 0; j < count; ++j) scores[j] /= sum;
-  }
-
-  template <typename Visit>
-  static void for_each_chosen_row(const RowBlock &block, Visit visit) {
-    const RowRange all = {0, block.length};
-    const RowRange *ranges = block.num_rows == 0 ? &all : block.rows;
-    const int32_t count = block.num_rows == 0 ? 1 : block.num_rows;
-    for (int32_t r = 0; r < count; ++r) {
-      for (int32_t t = ranges[r].begin; t < ranges[r].end; ++t) visit(t);
-    }
-  }
 
   // ---- operations of the table ----
 

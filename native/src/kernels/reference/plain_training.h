@@ -1,0 +1,671 @@
+// plain_training.h - the operations of training.h as plain loops, with activations and gradients of type Real.
+//
+// Weights, moments and averages are kept as float, so that what a caller can read is all there is and a run that is
+// stopped and resumed goes on with the same bits; each step is computed in double.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <new>
+#include <vector>
+
+#include "kernels/dropout.h"
+#include "kernels/reference/plain_rows.h"
+#include "kernels/reference/plain_tensors.h"
+#include "kernels/training.h"
+
+namespace rmt {
+
+template <typename Real>
+class PlainTraining : private PlainRows<Real> {
+ public:
+  static const TrainingBackend *table() {
+    static const TrainingBackend training = {trainer_bytes,      create_trainer, destroy_trainer, write_values,
+                                             read_values,        tape_bytes,     create_tape,     destroy_tape,
+                                             begin_segment,      embed,          attention_block, feed_forward_block,
+                                             read_row,           clear_dx,       add_to_dx,       feed_forward_backward,
+                                             attention_backward, embed_backward, rows_linear,     rows_linear_backward,
+                                             clear_gradients,    gradient_norm,  update};
+    return &training;
+  }
+
+ private:
+  using Rows = PlainRows<Real>;
+  using Rows::for_each_chosen_row;
+  using Rows::gelu;
+  using Rows::gelu_slope;
+  using Rows::linear;
+  using Rows::linear_backward;
+  using Rows::softmax;
+  using Buffer = std::vector<Real>;
+
+  // ---- trainer ----
+
+  struct Trainer {
+    Trainer(const ModelShape &shape, bool with_average)
+        : weights(shape), gradients(shape), first_moment(shape), second_moment(shape), keep_average(with_average) {
+      if (keep_average) average.emplace_back(shape);
+    }
+
+    PlainTensors<float> &kept(Values which) {
+      switch (which) {
+        case Values::kFirstMoment:
+          return first_moment;
+        case Values::kSecondMoment:
+          return second_moment;
+        case Values::kAverage:
+          return average.front();
+        default:
+          return weights;
+      }
+    }
+
+    PlainTensors<float> weights;
+    PlainTensors<Real> gradients;
+    PlainTensors<float> first_moment;
+    PlainTensors<float> second_moment;
+    bool keep_average;
+    std::vector<PlainTensors<float>> average;  // one where it is kept, else none
+  };
+
+  static int64_t trainer_bytes(const ModelShape &shape, bool keep_average) {
+    return static_cast<int64_t>(sizeof(Trainer)) + PlainTensors<Real>::bytes(shape) +
+           (keep_average ? 4 : 3) * PlainTensors<float>::bytes(shape);
+  }
+
+  static void *create_trainer(const ModelShape &shape, bool keep_average) {
+    try {
+      return new Trainer(shape, keep_average);
+    } catch (const std::bad_alloc &) {
+      return nullptr;
+    }
+  }
+
+  static void destroy_trainer(void *trainer) { delete static_cast<Trainer *>(trainer); }
+
+  static void write_values(const ModelShape &shape, void *trainer, Values which, Tensor tensor, int32_t layer,
+                           const float *values, int64_t offset, int64_t count) {
+    auto &kept = *static_cast<Trainer *>(trainer);
+    if (which == Values::kGradients) {
+      kept.gradients.write(shape, tensor, layer, values, offset, count);
+    } else {
+      kept.kept(which).write(shape, tensor, layer, values, offset, count);
+    }
+  }
+
+  static void read_values(const ModelShape &shape, const void *trainer, Values which, Tensor tensor, int32_t layer,
+                          float *values, int64_t offset, int64_t count) {
+    auto &kept = *static_cast<Trainer *>(const_cast<void *>(trainer));
+    if (which == Values::kGradients) {
+      kept.gradients.read(shape, tensor, layer, values, offset, count);
+    } else {
+      kept.kept(which).read(shape, tensor, layer, values, offset, count);
+    }
+  }
+
+  // ---- tape: rows of all documents of a segment, one document behind the other ----
+
+  // What the backward of a LayerNorm needs.
+  struct Norm {
+    Buffer normalized;  // (rows, H): before weight and bias
+    Buffer scale;       // (rows): 1 / standard deviation
+  };
+
+  struct Layer {
+    Buffer queries;  // (rows, H), like the next three
+    Buffer keys;
+    Buffer values;
+    Buffer attended;  // what the heads put together, before the output linear
+    Norm attention_norm;
+    Buffer a;      // (rows, H): output of the attention block
+    Buffer inner;  // (rows, F): before GELU
+    Norm output_norm;
+  };
+
+  struct Tape {
+    std::vector<int64_t> begin;  // (max_batch_size): first row of each document
+    std::vector<Buffer> x;       // (L + 1) of (rows, H)
+    Norm embedding_norm;
+    std::vector<Layer> layers;  // (L)
+    Buffer dx;                  // (rows, H)
+    // Of one document, in attention_backward:
+    Buffer dqueries;  // (max_input_length, H)
+    Buffer dkeys;
+    Buffer dvalues;
+    // Of one row:
+    Buffer scores;      // (max_input_length)
+    Buffer dscores;     // (max_input_length)
+    Buffer hidden;      // (H)
+    Buffer dhidden;     // (H)
+    Buffer activation;  // (F)
+    Buffer dinner;      // (F)
+  };
+
+  // Calls visit(buffer, elements) for each buffer of a tape whose vectors of buffers have their sizes.
+  template <typename Visit>
+  static void for_each_buffer(Tape &tape, const ModelShape &shape, const TapeLimits &limits, Visit visit) {
+    const int64_t rows = limits.max_total_length;
+    const int64_t hidden = rows * shape.hidden_size;
+    const auto visit_norm = [&](Norm &norm) {
+      visit(norm.normalized, hidden);
+      visit(norm.scale, rows);
+    };
+    for (Buffer &level : tape.x) visit(level, hidden);
+    visit_norm(tape.embedding_norm);
+    for (Layer &layer : tape.layers) {
+      for (Buffer *buffer : {&layer.queries, &layer.keys, &layer.values, &layer.attended, &layer.a}) {
+        visit(*buffer, hidden);
+      }
+      visit_norm(layer.attention_norm);
+      visit(layer.inner, rows * shape.intermediate_size);
+      visit_norm(layer.output_norm);
+    }
+    visit(tape.dx, hidden);
+    for (Buffer *buffer : {&tape.dqueries, &tape.dkeys, &tape.dvalues}) {
+      visit(*buffer, int64_t{limits.max_input_length} * shape.hidden_size);
+    }
+    for (Buffer *buffer : {&tape.scores, &tape.dscores}) visit(*buffer, int64_t{limits.max_input_length});
+    for (Buffer *buffer : {&tape.hidden, &tape.dhidden}) visit(*buffer, int64_t{shape.hidden_size});
+    for (Buffer *buffer : {&tape.activation, &tape.dinner}) visit(*buffer, int64_t{shape.intermediate_size});
+  }
+
+  static void resize_lists(Tape &tape, const ModelShape &shape, const TapeLimits &limits) {
+    tape.begin.resize(limits.max_batch_size);
+    tape.x.resize(shape.num_layers + 1);
+    tape.layers.resize(shape.num_layers);
+  }
+
+  static int64_t tape_bytes(const ModelShape &shape, const TapeLimits &limits, int32_t) {
+    Tape empty;
+    resize_lists(empty, shape, limits);
+    int64_t reals = 0;
+    for_each_buffer(empty, shape, limits, [&](Buffer &, int64_t elements) { reals += elements; });
+    return static_cast<int64_t>(sizeof(Tape)) + shape.num_layers * static_cast<int64_t>(sizeof(Layer)) +
+           (shape.num_layers + 1) * static_cast<int64_t>(sizeof(Buffer)) +
+           limits.max_batch_size * static_cast<int64_t>(sizeof(int64_t)) + reals * static_cast<int64_t>(sizeof(Real));
+  }
+
+  static void *create_tape(const ModelShape &shape, const TapeLimits &limits, int32_t) {
+    auto *tape = new (std::nothrow) Tape;
+    if (tape == nullptr) return nullptr;
+    try {
+      resize_lists(*tape, shape, limits);
+      for_each_buffer(*tape, shape, limits, [](Buffer &buffer, int64_t elements) { buffer.resize(elements); });
+      return tape;
+    } catch (const std::bad_alloc &) {
+      delete tape;
+      return nullptr;
+    }
+  }
+
+  static void destroy_tape(void *tape) { delete static_cast<Tape *>(tape); }
+
+  static void begin_segment(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    int64_t row = 0;
+    for (int32_t b = 0; b < num_blocks; ++b) {
+      static_cast<Tape *>(context.tape)->begin[blocks[b].index] = row;
+      row += blocks[b].length;
+    }
+  }
+
+  // ---- dropout ----
+
+  // Which elements of the rows of one site are dropped.
+  class Mask {
+   public:
+    Mask(uint64_t key, uint32_t site, float probability)
+        : key_(key),
+          site_(site),
+          threshold_(dropout_threshold(probability)),
+          kept_scale_(1 / (1 - static_cast<Real>(probability))) {}
+
+    // Drops elements [0, count) of a row, and scales those that stay. The same for values and gradients.
+    void apply(int64_t row, Real *values, int64_t count) const {
+      if (threshold_ == 0) return;
+      const uint32_t hash = dropout_row(key_, site_, static_cast<uint32_t>(row));
+      for (int64_t i = 0; i < count; ++i) {
+        const bool kept = dropout_mix(hash + static_cast<uint32_t>(i)) >= threshold_;
+        values[i] = kept ? values[i] * kept_scale_ : 0;
+      }
+    }
+
+   private:
+    uint64_t key_;
+    uint32_t site_;
+    uint32_t threshold_;
+    Real kept_scale_;
+  };
+
+  static Mask mask(const TrainingBlock &block, uint32_t site, float probability) {
+    const uint32_t layer = static_cast<uint32_t>(block.layer + 1) << DropoutSite::kLayerShift;
+    return Mask(block.dropout_key, site + (site == DropoutSite::kEmbedding ? 0 : layer), probability);
+  }
+
+  // ---- LayerNorm ----
+
+  // out = LayerNorm(in) for row `row` of `norm`; `in` and `out` may be the same.
+  static void normalize(const Real *in, const float *weight, const float *bias, float eps, int64_t hidden, int64_t row,
+                        Norm &norm, Real *out) {
+    Real sum = 0;
+    for (int64_t h = 0; h < hidden; ++h) sum += in[h];
+    const Real mean = sum / hidden;
+    Real squares = 0;
+    for (int64_t h = 0; h < hidden; ++h) squares += (in[h] - mean) * (in[h] - mean);
+    const Real scale = 1 / std::sqrt(squares / hidden + static_cast<Real>(eps));
+    Real *normalized = norm.normalized.data() + row * hidden;
+    norm.scale[row] = scale;
+    for (int64_t h = 0; h < hidden; ++h) {
+      normalized[h] = (in[h] - mean) * scale;
+      out[h] = normalized[h] * weight[h] + bias[h];
+    }
+  }
+
+  // Gradient of the input in place of that of the output: dx = scale (g - mean(g) - n mean(g n)), g = dy weight, n the
+  // normalized row.
+  static void normalize_backward(Real *dx, const float *weight, int64_t hidden, int64_t row, const Norm &norm,
+                                 Real *dweight, Real *dbias) {
+    const Real *normalized = norm.normalized.data() + row * hidden;
+    Real sum = 0;
+    Real product = 0;
+    for (int64_t h = 0; h < hidden; ++h) {
+      dweight[h] += dx[h] * normalized[h];
+      dbias[h] += dx[h];
+      dx[h] *= weight[h];
+      sum += dx[h];
+      product += dx[h] * normalized[h];
+    }
+    for (int64_t h = 0; h < hidden; ++h) {
+      dx[h] = norm.scale[row] * (dx[h] - sum / hidden - normalized[h] * (product / hidden));
+    }
+  }
+
+  // ---- a block with what it works on ----
+
+  struct Job {
+    Job(const TrainingContext &training_context, const TrainingBlock &training_block)
+        : context(training_context),
+          block(training_block),
+          trainer(*static_cast<Trainer *>(training_context.trainer)),
+          tape(*static_cast<Tape *>(training_context.tape)),
+          layer(tape.layers[training_block.layer]),
+          hidden(training_context.shape->hidden_size),
+          begin(tape.begin[training_block.index]) {}
+
+    const float *weight(Tensor tensor) const { return trainer.weights.get(tensor, block.layer); }
+    Real *gradient(Tensor tensor) const { return trainer.gradients.get(tensor, block.layer); }
+    // Row t of the document in a buffer of rows of H values.
+    Real *row(Buffer &buffer, int64_t t) const { return buffer.data() + (begin + t) * hidden; }
+    int64_t visible(int64_t t) const { return context.causal ? t + 1 : block.length; }
+
+    const TrainingContext &context;
+    const TrainingBlock &block;
+    Trainer &trainer;
+    Tape &tape;
+    Layer &layer;
+    const int64_t hidden;
+    const int64_t begin;
+  };
+
+  template <typename Run>
+  static void for_each_job(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks, Run run) {
+    for (int32_t b = 0; b < num_blocks; ++b) run(Job(context, blocks[b]));
+  }
+
+  static bool is_memory(const TrainingContext &context, const TrainingBlock &block, int64_t t) {
+    return block.read_memory_start >= 0 && t >= block.read_memory_start &&
+           t < block.read_memory_start + context.shape->num_mem_tokens;
+  }
+
+  // ---- forward ----
+
+  static void embed(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    for_each_job(context, blocks, num_blocks, [&](const Job &job) {
+      const TrainingBlock &block = job.block;
+      const PlainTensors<float> &weights = job.trainer.weights;
+      const float *type = weights.get(Tensor::kTypeEmbeddings);
+      const Mask dropped = mask(block, DropoutSite::kEmbedding, context.dropout.hidden);
+      for (int64_t t = 0; t < block.length; ++t) {
+        const float *word = is_memory(context, block, t)
+                                ? block.read_memory + (t - block.read_memory_start) * job.hidden
+                                : weights.get(Tensor::kWordEmbeddings) + block.ids[t] * job.hidden;
+        const float *position = weights.get(Tensor::kPositionEmbeddings) + t * job.hidden;
+        Real *x = job.row(job.tape.x[0], t);
+        for (int64_t h = 0; h < job.hidden; ++h) x[h] = static_cast<Real>(word[h]) + position[h] + type[h];
+        normalize(x, weights.get(Tensor::kEmbeddingNormWeight), weights.get(Tensor::kEmbeddingNormBias),
+                  context.shape->layer_norm_eps, job.hidden, job.begin + t, job.tape.embedding_norm, x);
+        dropped.apply(t, x, job.hidden);
+      }
+    });
+  }
+
+  // tape.scores = attention weights of query t over the visible positions, for the head whose columns begin at `first`.
+  static void attention_weights(const Job &job, int64_t t, int64_t first) {
+    const int64_t head_size = job.context.shape->head_size;
+    const Real scale = 1 / std::sqrt(static_cast<Real>(head_size));
+    const Real *query = job.row(job.layer.queries, t) + first;
+    Real *scores = job.tape.scores.data();
+    for (int64_t j = 0; j < job.visible(t); ++j) {
+      const Real *key = job.row(job.layer.keys, j) + first;
+      scores[j] = 0;
+      for (int64_t h = 0; h < head_size; ++h) scores[j] += query[h] * scale * key[h];
+    }
+    softmax(scores, job.visible(t));
+  }
+
+  static Mask attention_mask(const Job &job, int64_t head) {
+    return mask(job.block, DropoutSite::kAttention + static_cast<uint32_t>(head), job.context.dropout.attention);
+  }
+
+  static void attend(const Job &job, int64_t t) {
+    const ModelShape &shape = *job.context.shape;
+    Real *scores = job.tape.scores.data();
+    for (int64_t head = 0; head < shape.num_heads; ++head) {
+      const int64_t first = head * shape.head_size;
+      attention_weights(job, t, first);
+      attention_mask(job, head).apply(t, scores, job.visible(t));
+      Real *attended = job.row(job.layer.attended, t) + first;
+      std::fill_n(attended, shape.head_size, Real{0});
+      for (int64_t j = 0; j < job.visible(t); ++j) {
+        const Real *value = job.row(job.layer.values, j) + first;
+        for (int64_t h = 0; h < shape.head_size; ++h) attended[h] += scores[j] * value[h];
+      }
+    }
+  }
+
+  static void attention_block(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    for_each_job(context, blocks, num_blocks, [&](const Job &job) {
+      Buffer &x = job.tape.x[job.block.layer];
+      Layer &layer = job.layer;
+      const int64_t hidden = job.hidden;
+      const auto project = [&](int64_t t, Tensor weight, Tensor bias, Buffer &out) {
+        linear(job.row(x, t), job.weight(weight), job.weight(bias), hidden, hidden, job.row(out, t));
+      };
+      for (int64_t t = 0; t < job.block.length; ++t) {
+        project(t, Tensor::kKeyWeight, Tensor::kKeyBias, layer.keys);
+        project(t, Tensor::kValueWeight, Tensor::kValueBias, layer.values);
+      }
+      const Mask dropped = mask(job.block, DropoutSite::kAttentionOutput, context.dropout.hidden);
+      for_each_chosen_row(job.block, [&](int32_t t) {
+        project(t, Tensor::kQueryWeight, Tensor::kQueryBias, layer.queries);
+        attend(job, t);
+        Real *a = job.row(layer.a, t);
+        linear(job.row(layer.attended, t), job.weight(Tensor::kAttentionOutputWeight),
+               job.weight(Tensor::kAttentionOutputBias), hidden, hidden, a);
+        dropped.apply(t, a, hidden);
+        for (int64_t h = 0; h < hidden; ++h) a[h] += job.row(x, t)[h];
+        normalize(a, job.weight(Tensor::kAttentionNormWeight), job.weight(Tensor::kAttentionNormBias),
+                  context.shape->layer_norm_eps, hidden, job.begin + t, layer.attention_norm, a);
+      });
+    });
+  }
+
+  static void feed_forward_block(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    const int64_t size = context.shape->intermediate_size;
+    for_each_job(context, blocks, num_blocks, [&](const Job &job) {
+      const Mask dropped = mask(job.block, DropoutSite::kOutput, context.dropout.hidden);
+      for_each_chosen_row(job.block, [&](int32_t t) {
+        const Real *a = job.row(job.layer.a, t);
+        Real *inner = job.layer.inner.data() + (job.begin + t) * size;
+        Real *activation = job.tape.activation.data();
+        Real *out = job.row(job.tape.x[job.block.layer + 1], t);
+        linear(a, job.weight(Tensor::kIntermediateWeight), job.weight(Tensor::kIntermediateBias), job.hidden, size,
+               inner);
+        for (int64_t f = 0; f < size; ++f) activation[f] = gelu(inner[f]);
+        linear(activation, job.weight(Tensor::kOutputWeight), job.weight(Tensor::kOutputBias), size, job.hidden, out);
+        dropped.apply(t, out, job.hidden);
+        for (int64_t h = 0; h < job.hidden; ++h) out[h] += a[h];
+        normalize(out, job.weight(Tensor::kOutputNormWeight), job.weight(Tensor::kOutputNormBias),
+                  context.shape->layer_norm_eps, job.hidden, job.begin + t, job.layer.output_norm, out);
+      });
+    });
+  }
+
+  static void read_row(const TrainingContext &context, const TrainingBlock &block, int32_t level, int32_t position,
+                       float *values) {
+    const Job job(context, block);
+    const Real *x = job.row(job.tape.x[level], position);
+    for (int64_t h = 0; h < job.hidden; ++h) values[h] = static_cast<float>(x[h]);
+  }
+
+  // ---- backward ----
+
+  static void clear_dx(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    for_each_job(context, blocks, num_blocks,
+                 [&](const Job &job) { std::fill_n(job.row(job.tape.dx, 0), job.block.length * job.hidden, Real{0}); });
+  }
+
+  static void add_to_dx(const TrainingContext &context, const TrainingBlock &block, int32_t position,
+                        const float *values) {
+    const Job job(context, block);
+    Real *dx = job.row(job.tape.dx, position);
+    for (int64_t h = 0; h < job.hidden; ++h) dx[h] += values[h];
+  }
+
+  static void feed_forward_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    const int64_t size = context.shape->intermediate_size;
+    for_each_job(context, blocks, num_blocks, [&](const Job &job) {
+      const Mask dropped = mask(job.block, DropoutSite::kOutput, context.dropout.hidden);
+      for_each_chosen_row(job.block, [&](int32_t t) {
+        Real *dx = job.row(job.tape.dx, t);
+        normalize_backward(dx, job.weight(Tensor::kOutputNormWeight), job.hidden, job.begin + t, job.layer.output_norm,
+                           job.gradient(Tensor::kOutputNormWeight), job.gradient(Tensor::kOutputNormBias));
+        // From here on dx is the gradient of the residual too; the linears add theirs to it.
+        Real *dout = job.tape.hidden.data();
+        std::copy_n(dx, job.hidden, dout);
+        dropped.apply(t, dout, job.hidden);
+        const Real *inner = job.layer.inner.data() + (job.begin + t) * size;
+        Real *activation = job.tape.activation.data();
+        Real *dinner = job.tape.dinner.data();
+        for (int64_t f = 0; f < size; ++f) activation[f] = gelu(inner[f]);
+        std::fill_n(dinner, size, Real{0});
+        linear_backward(activation, dout, job.weight(Tensor::kOutputWeight), size, job.hidden,
+                        job.gradient(Tensor::kOutputWeight), job.gradient(Tensor::kOutputBias), dinner);
+        for (int64_t f = 0; f < size; ++f) dinner[f] *= gelu_slope(inner[f]);
+        linear_backward(job.row(job.layer.a, t), dinner, job.weight(Tensor::kIntermediateWeight), job.hidden, size,
+                        job.gradient(Tensor::kIntermediateWeight), job.gradient(Tensor::kIntermediateBias), dx);
+      });
+    });
+  }
+
+  // Adds the gradients of query t, and of the keys and values that it sees; `dattended` is (H).
+  static void attend_backward(const Job &job, int64_t t, const Real *dattended) {
+    const ModelShape &shape = *job.context.shape;
+    const int64_t head_size = shape.head_size;
+    const Real scale = 1 / std::sqrt(static_cast<Real>(head_size));
+    const int64_t visible = job.visible(t);
+    Real *weights = job.tape.scores.data();
+    Real *dscores = job.tape.dscores.data();
+    const auto own_row = [&](Buffer &buffer, int64_t j) { return buffer.data() + j * job.hidden; };
+    for (int64_t head = 0; head < shape.num_heads; ++head) {
+      const int64_t first = head * head_size;
+      const Mask dropped = attention_mask(job, head);
+      const Real *dout = dattended + first;
+      for (int64_t j = 0; j < visible; ++j) {
+        const Real *value = job.row(job.layer.values, j) + first;
+        dscores[j] = 0;
+        for (int64_t h = 0; h < head_size; ++h) dscores[j] += dout[h] * value[h];
+      }
+      dropped.apply(t, dscores, visible);
+      attention_weights(job, t, first);
+      Real mean = 0;  // of dscores under the attention weights
+      for (int64_t j = 0; j < visible; ++j) mean += weights[j] * dscores[j];
+      for (int64_t j = 0; j < visible; ++j) dscores[j] = weights[j] * (dscores[j] - mean) * scale;
+      dropped.apply(t, weights, visible);
+      const Real *query = job.row(job.layer.queries, t) + first;
+      Real *dquery = own_row(job.tape.dqueries, t) + first;
+      for (int64_t j = 0; j < visible; ++j) {
+        const Real *key = job.row(job.layer.keys, j) + first;
+        Real *dkey = own_row(job.tape.dkeys, j) + first;
+        Real *dvalue = own_row(job.tape.dvalues, j) + first;
+        for (int64_t h = 0; h < head_size; ++h) {
+          dquery[h] += dscores[j] * key[h];
+          dkey[h] += dscores[j] * query[h];
+          dvalue[h] += weights[j] * dout[h];
+        }
+      }
+    }
+  }
+
+  static void attention_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    for_each_job(context, blocks, num_blocks, [&](const Job &job) {
+      const int64_t hidden = job.hidden;
+      Tape &tape = job.tape;
+      for (Buffer *buffer : {&tape.dqueries, &tape.dkeys, &tape.dvalues}) {
+        std::fill_n(buffer->data(), job.block.length * hidden, Real{0});
+      }
+      const Mask dropped = mask(job.block, DropoutSite::kAttentionOutput, context.dropout.hidden);
+      for_each_chosen_row(job.block, [&](int32_t t) {
+        Real *dx = job.row(tape.dx, t);
+        normalize_backward(dx, job.weight(Tensor::kAttentionNormWeight), hidden, job.begin + t,
+                           job.layer.attention_norm, job.gradient(Tensor::kAttentionNormWeight),
+                           job.gradient(Tensor::kAttentionNormBias));
+        Real *dout = tape.hidden.data();
+        Real *dattended = tape.dhidden.data();
+        std::copy_n(dx, hidden, dout);
+        dropped.apply(t, dout, hidden);
+        std::fill_n(dattended, hidden, Real{0});
+        linear_backward(job.row(job.layer.attended, t), dout, job.weight(Tensor::kAttentionOutputWeight), hidden,
+                        hidden, job.gradient(Tensor::kAttentionOutputWeight),
+                        job.gradient(Tensor::kAttentionOutputBias), dattended);
+        attend_backward(job, t, dattended);
+      });
+      const auto project_backward = [&](int64_t t, Tensor weight, Tensor bias, const Buffer &dout) {
+        linear_backward(job.row(tape.x[job.block.layer], t), dout.data() + t * hidden, job.weight(weight), hidden,
+                        hidden, job.gradient(weight), job.gradient(bias), job.row(tape.dx, t));
+      };
+      for_each_chosen_row(
+          job.block, [&](int32_t t) { project_backward(t, Tensor::kQueryWeight, Tensor::kQueryBias, tape.dqueries); });
+      for (int64_t t = 0; t < job.block.length; ++t) {
+        project_backward(t, Tensor::kKeyWeight, Tensor::kKeyBias, tape.dkeys);
+        project_backward(t, Tensor::kValueWeight, Tensor::kValueBias, tape.dvalues);
+      }
+    });
+  }
+
+  static void embed_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    for_each_job(context, blocks, num_blocks, [&](const Job &job) {
+      const TrainingBlock &block = job.block;
+      PlainTensors<Real> &gradients = job.trainer.gradients;
+      const Mask dropped = mask(block, DropoutSite::kEmbedding, context.dropout.hidden);
+      for (int64_t t = 0; t < block.length; ++t) {
+        Real *dx = job.row(job.tape.dx, t);
+        dropped.apply(t, dx, job.hidden);
+        normalize_backward(dx, job.trainer.weights.get(Tensor::kEmbeddingNormWeight), job.hidden, job.begin + t,
+                           job.tape.embedding_norm, gradients.get(Tensor::kEmbeddingNormWeight),
+                           gradients.get(Tensor::kEmbeddingNormBias));
+        const auto add_to = [&](Tensor tensor, int64_t row) {
+          Real *gradient = gradients.get(tensor) + row * job.hidden;
+          for (int64_t h = 0; h < job.hidden; ++h) gradient[h] += dx[h];
+        };
+        add_to(Tensor::kPositionEmbeddings, t);
+        add_to(Tensor::kTypeEmbeddings, 0);
+        if (!is_memory(context, block, t)) {
+          add_to(Tensor::kWordEmbeddings, block.ids[t]);
+        } else if (block.dread_memory != nullptr) {
+          float *dmemory = block.dread_memory + (t - block.read_memory_start) * job.hidden;
+          for (int64_t h = 0; h < job.hidden; ++h) dmemory[h] = static_cast<float>(dx[h]);
+        }
+      }
+    });
+  }
+
+  // ---- small linears ----
+
+  static void rows_linear(const TrainingContext &context, Tensor weight, Tensor bias, int32_t first, int32_t count,
+                          const float *in, int32_t num_rows, float *out) {
+    const auto &trainer = *static_cast<Trainer *>(context.trainer);
+    const TensorSize size = tensor_size(*context.shape, weight);
+    for (int64_t r = 0; r < num_rows; ++r) {
+      for (int64_t o = 0; o < count; ++o) {
+        Real sum = trainer.weights.get(bias)[first + o];
+        for (int64_t i = 0; i < size.columns; ++i) {
+          sum += static_cast<Real>(in[r * size.columns + i]) * trainer.weights.get(weight)[i * size.rows + first + o];
+        }
+        out[r * count + o] = static_cast<float>(sum);
+      }
+    }
+  }
+
+  static void rows_linear_backward(const TrainingContext &context, Tensor weight, Tensor bias, int32_t first,
+                                   int32_t count, const float *in, const float *dout, int32_t num_rows, float *din) {
+    auto &trainer = *static_cast<Trainer *>(context.trainer);
+    const TensorSize size = tensor_size(*context.shape, weight);
+    for (int64_t r = 0; r < num_rows; ++r) {
+      for (int64_t o = 0; o < count; ++o) trainer.gradients.get(bias)[first + o] += dout[r * count + o];
+      for (int64_t i = 0; i < size.columns; ++i) {
+        const int64_t place = i * size.rows + first;
+        Real sum = 0;
+        for (int64_t o = 0; o < count; ++o) {
+          sum += static_cast<Real>(dout[r * count + o]) * trainer.weights.get(weight)[place + o];
+          trainer.gradients.get(weight)[place + o] += static_cast<Real>(dout[r * count + o]) * in[r * size.columns + i];
+        }
+        din[r * size.columns + i] = static_cast<float>(sum);
+      }
+    }
+  }
+
+  // ---- optimizer ----
+
+  static void clear_gradients(const TrainingContext &context) {
+    auto &trainer = *static_cast<Trainer *>(context.trainer);
+    PlainTensors<Real>::for_each(*context.shape, [&](Tensor tensor, int32_t layer, const TensorSize &size) {
+      std::fill_n(trainer.gradients.get(tensor, layer), size.rows * size.columns, Real{0});
+    });
+  }
+
+  // Global norm of the gradient, scaled and then clipped by value.
+  static double norm_after(const TrainingContext &context, double scale, double clip_value) {
+    const auto &trainer = *static_cast<Trainer *>(context.trainer);
+    double squares = 0;
+    PlainTensors<Real>::for_each(*context.shape, [&](Tensor tensor, int32_t layer, const TensorSize &size) {
+      const Real *gradient = trainer.gradients.get(tensor, layer);
+      for (int64_t i = 0; i < size.rows * size.columns; ++i) {
+        const double value = clipped(gradient[i] * scale, clip_value);
+        squares += value * value;
+      }
+    });
+    return std::sqrt(squares);
+  }
+
+  static double clipped(double value, double limit) {
+    return limit > 0 ? std::max(-limit, std::min(limit, value)) : value;
+  }
+
+  static double gradient_norm(const TrainingContext &context, double scale) { return norm_after(context, scale, 0); }
+
+  static void update(const TrainingContext &context, const AdamW &options) {
+    auto &trainer = *static_cast<Trainer *>(context.trainer);
+    double norm_scale = 1;
+    if (options.clip_norm > 0) {
+      const double norm = norm_after(context, options.gradient_scale, options.clip_value);
+      if (norm > options.clip_norm) norm_scale = options.clip_norm / norm;
+    }
+    const double first_correction = 1 - std::pow(options.beta1, static_cast<double>(options.step));
+    const double second_correction = 1 - std::pow(options.beta2, static_cast<double>(options.step));
+    PlainTensors<Real>::for_each(*context.shape, [&](Tensor tensor, int32_t layer, const TensorSize &size) {
+      const Real *gradient = trainer.gradients.get(tensor, layer);
+      float *weight = trainer.weights.get(tensor, layer);
+      float *first = trainer.first_moment.get(tensor, layer);
+      float *second = trainer.second_moment.get(tensor, layer);
+      float *average = trainer.keep_average ? trainer.average.front().get(tensor, layer) : nullptr;
+      const bool decays = options.decay_everything || !is_bias_or_norm(tensor);
+      const double decay = decays ? options.learning_rate * options.weight_decay : 0;
+      for (int64_t i = 0; i < size.rows * size.columns; ++i) {
+        const double g = clipped(gradient[i] * options.gradient_scale, options.clip_value) * norm_scale;
+        const double m = options.beta1 * first[i] + (1 - options.beta1) * g;
+        const double v = options.beta2 * second[i] + (1 - options.beta2) * g * g;
+        first[i] = static_cast<float>(m);
+        second[i] = static_cast<float>(v);
+        const double step = (m / first_correction) / (std::sqrt(v / second_correction) + options.epsilon);
+        const double w = weight[i] - decay * weight[i] - options.learning_rate * step;
+        weight[i] = static_cast<float>(w);
+        if (average != nullptr) {
+          average[i] = static_cast<float>(average[i] * options.average_decay + w * (1 - options.average_decay));
+        }
+      }
+    });
+  }
+};
+
+}  // namespace rmt
