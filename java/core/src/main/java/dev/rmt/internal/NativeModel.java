@@ -33,7 +33,22 @@ public final class NativeModel implements AutoCloseable {
 
     /** @throws dev.rmt.MemoryBudgetException before allocating, naming the bytes needed and available */
     public static NativeModel create(NativeDevice device, ModelConfig config) {
-        int[] shape = {
+        int[] shape = shape(config);
+        float epsilon = config.layerNormEps();
+        long[] bytes = new long[1];
+        long[] model = new long[1];
+        byte[] error = new byte[NativeErrors.TEXT_SIZE];
+        synchronized (device) {
+            long on = device.handle();
+            NativeErrors.check(Rmt.modelRequiredBytes(on, shape, epsilon, bytes, error, error.length), error);
+            NativeErrors.check(Rmt.modelCreate(on, shape, epsilon, model, error, error.length), error);
+        }
+        return new NativeModel(config, bytes[0], model[0]);
+    }
+
+    /** The numbers of a configuration in the order of rmt_jni_config. */
+    static int[] shape(ModelConfig config) {
+        return new int[] {
             config.hiddenSize(),
             config.numLayers(),
             config.numHeads(),
@@ -45,16 +60,6 @@ public final class NativeModel implements AutoCloseable {
             config.numLabels(),
             ARCHITECTURE_BERT
         };
-        float epsilon = config.layerNormEps();
-        long[] bytes = new long[1];
-        long[] model = new long[1];
-        byte[] error = new byte[NativeErrors.TEXT_SIZE];
-        synchronized (device) {
-            long on = device.handle();
-            NativeErrors.check(Rmt.modelRequiredBytes(on, shape, epsilon, bytes, error, error.length), error);
-            NativeErrors.check(Rmt.modelCreate(on, shape, epsilon, model, error, error.length), error);
-        }
-        return new NativeModel(config, bytes[0], model[0]);
     }
 
     public ModelConfig config() {

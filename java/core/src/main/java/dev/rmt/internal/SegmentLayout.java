@@ -7,6 +7,10 @@ import java.util.Objects;
  * content. The encoder's is {@code [CLS] mem_1 ... mem_M [SEP] content [SEP]}.
  */
 public final class SegmentLayout {
+    private static final int NOWHERE = -1;
+    /** Where the classifier reads: [CLS]. */
+    private static final int HEAD_POSITION = 0;
+
     private final int inputLength;
     private final int numMemTokens;
     private final int[] beforeMemory;
@@ -59,13 +63,57 @@ public final class SegmentLayout {
     public void addTo(
             SegmentBatch batch, int slot, int[] content, int offset, int count, boolean writeMemory, boolean readHead) {
         Objects.checkFromIndexSize(offset, count, content.length);
-        if (count > segmentSize()) {
-            throw new IllegalArgumentException(
-                    count + " content tokens do not fit a segment that holds " + segmentSize() + ".");
-        }
         int row = batch.addRow(slot);
-        int[] ids = batch.ids();
-        int start = row * batch.inputLength();
+        batch.lengths()[row] = write(batch.ids(), row * batch.inputLength(), content, offset, count);
+        batch.readMemoryStart()[row] = memoryStart(true);
+        batch.writeMemoryStart()[row] = memoryStart(writeMemory);
+        batch.headPosition()[row] = readHead ? HEAD_POSITION : NOWHERE;
+    }
+
+    /**
+     * Adds a document's segment to a call in training.
+     *
+     * @param readState state that is read; -1: the initial memory
+     * @param writeState state that takes the new memory; -1: none is made
+     * @param label the right class; -1: none, and the classifier does not read the segment
+     * @return its row
+     */
+    public int addTo(
+            TrainingSegment segment,
+            int[] content,
+            int readState,
+            int writeState,
+            int label,
+            float labelWeight,
+            long dropoutKey) {
+        int row = segment.addRow(readState, writeState, label, labelWeight, dropoutKey);
+        segment.lengths()[row] = write(segment.ids(), row * segment.inputLength(), content, 0, content.length);
+        segment.readMemoryStart()[row] = memoryStart(true);
+        segment.writeMemoryStart()[row] = memoryStart(writeState != NOWHERE);
+        segment.headPosition()[row] = label >= 0 ? HEAD_POSITION : NOWHERE;
+        return row;
+    }
+
+    /**
+     * Positions of a segment with that many content tokens.
+     *
+     * @throws IllegalArgumentException if they do not fit a segment
+     */
+    public int length(int contentTokens) {
+        if (contentTokens < 0 || contentTokens > segmentSize()) {
+            throw new IllegalArgumentException(
+                    contentTokens + " content tokens do not fit a segment that holds " + segmentSize() + ".");
+        }
+        return contentStart() + contentTokens + afterContent.length;
+    }
+
+    private int memoryStart(boolean wanted) {
+        return wanted && numMemTokens > 0 ? beforeMemory.length : NOWHERE;
+    }
+
+    /** Writes the ids of a row and returns its length. */
+    private int write(int[] ids, int start, int[] content, int offset, int count) {
+        int length = length(count);
         int at = put(ids, start, beforeMemory);
         // Ids at memory positions are not read; a fixed one keeps the array free of what was there before.
         for (int i = 0; i < numMemTokens; i++) {
@@ -73,12 +121,8 @@ public final class SegmentLayout {
         }
         at = put(ids, at, beforeContent);
         System.arraycopy(content, offset, ids, at, count);
-        at = put(ids, at + count, afterContent);
-        boolean hasMemory = numMemTokens > 0;
-        batch.lengths()[row] = at - start;
-        batch.readMemoryStart()[row] = hasMemory ? beforeMemory.length : -1;
-        batch.writeMemoryStart()[row] = hasMemory && writeMemory ? beforeMemory.length : -1;
-        batch.headPosition()[row] = readHead ? 0 : -1;
+        put(ids, at + count, afterContent);
+        return length;
     }
 
     private static int put(int[] ids, int at, int[] fixed) {
