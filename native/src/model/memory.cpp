@@ -7,6 +7,7 @@
 
 #include "model/config.h"
 #include "model/error.h"
+#include "model/exclusive.h"
 #include "model/system.h"
 
 namespace rmt {
@@ -31,22 +32,6 @@ int32_t admitted_slots(const Model &model, const rmt_memory_options *options) {
 }
 
 }  // namespace
-
-// Held while a call is inside: a second thread gets an error instead of a race.
-class Memory::Use {
- public:
-  explicit Use(Memory &memory) : in_use_(memory.in_use_) {
-    if (in_use_.exchange(true, std::memory_order_acquire)) {
-      fail(RMT_FAILED_PRECONDITION, "the memory is in use by another thread; a memory belongs to one thread at a time");
-    }
-  }
-  ~Use() { in_use_.store(false, std::memory_order_release); }
-  Use(const Use &) = delete;
-  Use &operator=(const Use &) = delete;
-
- private:
-  std::atomic<bool> &in_use_;
-};
 
 int64_t Memory::required_bytes(const Model &model, const rmt_memory_options *options) {
   validate(options, model.shape());
@@ -89,7 +74,7 @@ void Memory::require_values(int32_t slot, int32_t tensor, const void *values, in
 }
 
 void Memory::reset(int32_t slot) {
-  const Use use(*this);
+  const Exclusive use(in_use_, "memory");
   if (slot != -1) require_slot("slot", slot);
   if (slots_.slot_size() == 0) return;
   const int32_t begin = slot == -1 ? 0 : slot;
@@ -101,7 +86,7 @@ void Memory::reset(int32_t slot) {
 }
 
 void Memory::copy(int32_t from_slot, int32_t to_slot) {
-  const Use use(*this);
+  const Exclusive use(in_use_, "memory");
   require_slot("from_slot", from_slot);
   require_slot("to_slot", to_slot);
   if (from_slot == to_slot) return;
@@ -110,13 +95,13 @@ void Memory::copy(int32_t from_slot, int32_t to_slot) {
 }
 
 void Memory::get(int32_t slot, int32_t tensor, float *values, int64_t count) {
-  const Use use(*this);
+  const Exclusive use(in_use_, "memory");
   require_values(slot, tensor, values, count);
   std::copy_n(slots_.current(slot), count, values);
 }
 
 void Memory::set(int32_t slot, int32_t tensor, const float *values, int64_t count) {
-  const Use use(*this);
+  const Exclusive use(in_use_, "memory");
   require_values(slot, tensor, values, count);
   for (int64_t i = 0; i < count; ++i) {
     require(std::isfinite(values[i]), "element ", i, " of ", kTensorName, " is ",
@@ -127,7 +112,7 @@ void Memory::set(int32_t slot, int32_t tensor, const float *values, int64_t coun
 }
 
 void Memory::forward(const rmt_segment *segment, const rmt_segment_output *output) {
-  const Use use(*this);
+  const Exclusive use(in_use_, "memory");
   validate(*model_, workspace_, slots_, segment, output);
   run_segment(*model_, workspace_, slots_, *segment, output);
 }

@@ -31,7 +31,6 @@ class Memory {
   void forward(const rmt_segment *segment, const rmt_segment_output *output);
 
  private:
-  class Use;
   void require_slot(const char *field, int32_t slot) const;
   void require_tensor(int32_t tensor) const;
   void require_values(int32_t slot, int32_t tensor, const void *values, int64_t count) const;

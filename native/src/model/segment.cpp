@@ -4,27 +4,11 @@
 
 #include "model/config.h"
 #include "model/error.h"
+#include "model/rows.h"
 
 namespace rmt {
 
 namespace {
-
-// Rows of the last layer that somebody reads, as ascending ranges that do not touch. Returns their number, 0 to 2.
-int32_t needed_rows(int32_t write_memory_start, int32_t num_mem_tokens, int32_t head_position, RowRange rows[2]) {
-  const RowRange memory = {write_memory_start, write_memory_start + num_mem_tokens};
-  const RowRange head = {head_position, head_position + 1};
-  const bool has_memory = write_memory_start >= 0 && num_mem_tokens > 0;
-  const bool has_head = head_position >= 0;
-  if (has_memory && has_head && head.begin <= memory.end && memory.begin <= head.end) {
-    rows[0] = {std::min(head.begin, memory.begin), std::max(head.end, memory.end)};
-    return 1;
-  }
-  int32_t count = 0;
-  if (has_memory) rows[count++] = memory;
-  if (has_head) rows[count++] = head;
-  if (count == 2 && rows[1].begin < rows[0].begin) std::swap(rows[0], rows[1]);
-  return count;
-}
 
 bool wants_head(const rmt_segment_output *output) {
   return output != nullptr &&
@@ -145,23 +129,6 @@ class Run {
   float *const hidden_;
 };
 
-// Checks that positions [start, start + count) lie within the document; -1 stands for "none".
-void require_positions(const char *field, int32_t document, int32_t start, int32_t count, int32_t length) {
-  require(start == -1 || (start >= 0 && start <= length - count), field, "[", document, "] is ", start, ": ", count,
-          " positions from there do not lie within the ", length, " valid ones; -1 stands for none");
-}
-
-void require_ids(const ModelShape &shape, const rmt_segment &segment, int32_t document) {
-  const int32_t *ids = segment.ids + int64_t{document} * segment.input_length;
-  const int32_t memory_start = segment.read_memory_start[document];
-  const int32_t memory_end = memory_start < 0 ? memory_start : memory_start + shape.num_mem_tokens;
-  for (int32_t t = 0; t < segment.lengths[document]; ++t) {
-    if (t >= memory_start && t < memory_end) continue;
-    require(ids[t] >= 0 && ids[t] < shape.vocab_size, "ids[", document, "][", t, "] is ", ids[t],
-            ", expected 0 to vocab_size - 1 = ", shape.vocab_size - 1);
-  }
-}
-
 // Every slot in range and named once. `taken` is all 0 before and after.
 void require_slots(const rmt_segment &segment, int32_t num_slots, std::vector<uint8_t> &taken) {
   int32_t out_of_range = -1;
@@ -234,7 +201,7 @@ void validate(const Model &model, SegmentWorkspace &workspace, const MemorySlots
     require_positions("read_memory_start", b, segment->read_memory_start[b], shape.num_mem_tokens, length);
     require_positions("write_memory_start", b, segment->write_memory_start[b], shape.num_mem_tokens, length);
     require_positions("head_position", b, segment->head_position[b], 1, length);
-    require_ids(shape, *segment, b);
+    require_ids(shape, b, segment->ids + int64_t{b} * segment->input_length, length, segment->read_memory_start[b]);
   }
   if (output != nullptr) {
     require_struct(output, "rmt_segment_output");
