@@ -22,7 +22,8 @@ public final class RandomWeights implements Weights {
         this(config, seed, INITIALIZER_RANGE);
     }
 
-    RandomWeights(ModelConfig config, long seed, double standardDeviation) {
+    /** @param standardDeviation of matrices and memory, more than 0 */
+    public RandomWeights(ModelConfig config, long seed, double standardDeviation) {
         this.shapes = BertParameters.of(config);
         this.seed = seed;
         this.standardDeviation = standardDeviation;

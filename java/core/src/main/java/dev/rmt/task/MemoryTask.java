@@ -55,7 +55,7 @@ public final class MemoryTask {
         this.segmentSize = segmentSize;
         this.split = Objects.requireNonNull(split, "split");
         this.factsOutsideLastSegment = false;
-        requireKnownWords(Objects.requireNonNull(tokenizer, "tokenizer"));
+        requireKnownWords(kind, Objects.requireNonNull(tokenizer, "tokenizer"));
         boolean reason = kind == TaskKind.REASON;
         sentences = new HashMap<>();
         int fact = encodeAll(reason ? TaskWords.relations() : TaskWords.movements(), tokenizer);
@@ -98,7 +98,7 @@ public final class MemoryTask {
     }
 
     /** Words that answers hang on must be told apart by their ids. */
-    private void requireKnownWords(WordPieceTokenizer tokenizer) {
+    static void requireKnownWords(TaskKind kind, WordPieceTokenizer tokenizer) {
         List<String> words = new ArrayList<>(TaskWords.PLACES);
         words.addAll(kind == TaskKind.REASON ? TaskWords.DIRECTIONS : TaskWords.NAMES);
         int unkId = tokenizer.vocabulary().unkId();

@@ -1,0 +1,92 @@
+package dev.rmt.checkpoint;
+
+import java.util.List;
+
+/**
+ * Starting values with which a BERT sees at once what stands a fixed distance away, and where a word comes again. What a
+ * random start has to find out in thousands of steps, that position p + d is near position p, is there from the first.
+ *
+ * <p>The first {@code 2 x frequencies} dimensions of the hidden state tell the position, the others the word:
+ *
+ * <ul>
+ *   <li>position table: {@code positionRms x sqrt(2) x (sin, cos)(w p)} for each frequency w, zero elsewhere;
+ *   <li>word rows: N(0, wordDeviation), in the dimensions of the position N(0, positionNoise); memory rows: zero there;
+ *   <li>layer 0, head h for each distance d: query and key turn the first HS/2 frequencies so that the head looks from
+ *       position p to p + d; what they see of the words is random and {@code headNoise} times as strong as elsewhere;
+ *   <li>later layers, every second head: key = {@code sameToken} x query, so that it looks for what is like itself;
+ *   <li>other matrices: N(0, linear / sqrt(fan-in)), the classifier N(0, classifier / sqrt(fan-in)); token types and biases
+ *       zero.
+ * </ul>
+ *
+ * @param distances one head of layer 0 for each: -1 is the token before
+ * @param gain of the turned frequencies
+ * @param frequencies radians per token; the first HS/2 are those that heads use
+ */
+public record LookBackValues(
+        List<Integer> distances,
+        double gain,
+        List<Double> frequencies,
+        double positionRms,
+        double wordDeviation,
+        double positionNoise,
+        double headNoise,
+        double linear,
+        double classifier,
+        double sameToken) {
+    /**
+     * The eight frequencies for heads of 16: found by random search, so that the mean cosine over distances 1 ... 511 stays
+     * below 0.55 and no other place looks like the right one; eight slower ones, geometric, tell the place at large.
+     */
+    private static final List<Double> FREQUENCIES = List.of(
+            0.54418671,
+            0.95734152,
+            1.65917562,
+            1.69441084,
+            1.82437529,
+            1.87473368,
+            2.08362275,
+            2.17973079,
+            0.6,
+            0.310768,
+            0.160962,
+            0.08337,
+            0.043181,
+            0.022366,
+            0.011584,
+            0.006);
+
+    public LookBackValues {
+        distances = List.copyOf(distances);
+        frequencies = List.copyOf(frequencies);
+        for (double value :
+                new double[] {gain, positionRms, wordDeviation, positionNoise, headNoise, linear, classifier, sameToken
+                }) {
+            if (!(value >= 0 && value <= 1e3)) {
+                throw new IllegalArgumentException(
+                        "A starting value has the scale " + value + "; scales must be 0 ... 1000.");
+            }
+        }
+        for (double frequency : frequencies) {
+            if (!(frequency > 0 && frequency < Math.PI)) {
+                throw new IllegalArgumentException(
+                        "A frequency is " + frequency + " rad per token; it must be more than 0 and less than pi.");
+            }
+        }
+        for (int distance : distances) {
+            if (distance == 0 || Math.abs(distance) > 100) {
+                throw new IllegalArgumentException(
+                        "A head looks " + distance + " tokens away; it must be -100 ... -1 or 1 ... 100.");
+            }
+        }
+    }
+
+    /** Those that were measured to work, for heads of 16: they look 1 to 5 tokens back and 2 ahead. */
+    public static LookBackValues defaults() {
+        return new LookBackValues(List.of(-1, -2, -3, -4, -5, 2), 2.6, FREQUENCIES, 0.2, 0.2, 0.01, 0.2, 0.7, 0.5, 1.3);
+    }
+
+    /** Dimensions of the hidden state that tell the position. */
+    int positionDimensions() {
+        return 2 * frequencies.size();
+    }
+}
