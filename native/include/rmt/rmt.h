@@ -306,7 +306,7 @@ typedef struct rmt_training_segment {
   const int32_t *head_position;      /* (B): position of pooler and classifier; -1: none */
   const int32_t *labels;             /* (B): class that is right; -1: no loss */
   const float *label_weights;        /* (B): weight of its cross entropy in the loss; NULL: all 1 */
-  const rmt_probe_row *probes;       /* (num_probes) */
+  const rmt_probe_row *probes;       /* (num_probes), at most 4 x max_total_length */
   int32_t num_probes;
   const uint64_t *dropout_keys; /* (B): choose the dropout masks; NULL where nothing is dropped */
   float hidden_dropout;         /* probability: behind embedding, attention output, feed-forward output, pooler */
@@ -352,8 +352,8 @@ typedef struct rmt_adamw {
   int64_t step;             /* counted from 1 */
 } rmt_adamw;
 
-/* Takes a step and sets all gradients to zero. `gradient_norm` takes the global norm of the scaled gradient before
- * clipping. Where that is not finite RMT_FAILED_PRECONDITION comes back and names a parameter; weights and moments are
+/* Takes a step and sets all gradients to zero. `gradient_norm` (may be NULL) takes the global norm of the scaled gradient
+ * before clipping. Where that is not finite RMT_FAILED_PRECONDITION comes back and names a parameter; weights and moments are
  * as they were, gradients too. */
 RMT_API rmt_status rmt_trainer_step(rmt_trainer *trainer, const rmt_adamw *options, double *gradient_norm, char *error,
                                     size_t error_size);

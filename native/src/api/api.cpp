@@ -12,6 +12,7 @@
 #include "model/memory.h"
 #include "model/model.h"
 #include "model/system.h"
+#include "model/trainer.h"
 #include "rmt/rmt.h"
 
 // A handle is one reference: what is made from an object holds another, so that the order of destruction is free.
@@ -23,6 +24,9 @@ struct rmt_model {
 };
 struct rmt_memory {
   rmt::Memory object;
+};
+struct rmt_trainer {
+  rmt::Trainer object;
 };
 
 namespace {
@@ -73,6 +77,12 @@ void copy_text(char (&target)[N], const std::string &source) {
   const size_t length = std::min(source.size(), N - 1);
   std::memset(target, 0, N);
   std::memcpy(target, source.data(), length);
+}
+
+void describe(const rmt::Parameter &parameter, rmt_parameter_info *info) {
+  copy_text(info->name, parameter.name);
+  info->num_dims = parameter.num_dims;
+  std::copy(std::begin(parameter.dims), std::end(parameter.dims), info->dims);
 }
 
 }  // namespace
@@ -131,10 +141,7 @@ rmt_status rmt_model_get_parameter_info(const rmt_model *model, int32_t index, r
   return guarded(error, error_size, [&] {
     require_handle(model, "model");
     rmt::require_struct(info, "rmt_parameter_info");
-    const rmt::Parameter &parameter = model->object->parameter(index);
-    copy_text(info->name, parameter.name);
-    info->num_dims = parameter.num_dims;
-    std::copy(std::begin(parameter.dims), std::end(parameter.dims), info->dims);
+    describe(model->object->parameter(index), info);
   });
 }
 
@@ -231,5 +238,125 @@ rmt_status rmt_segment_forward(rmt_memory *memory, const rmt_segment *segment, r
     memory->object.forward(segment, output);
   });
 }
+
+rmt_status rmt_trainer_required_bytes(const rmt_device *device, const rmt_model_config *config,
+                                      const rmt_trainer_options *options, int64_t *bytes, char *error,
+                                      size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(device, "device");
+    require(bytes != nullptr, "bytes is NULL");
+    *bytes = rmt::Trainer::required_bytes(*device->object, config, options);
+  });
+}
+
+rmt_status rmt_trainer_create(rmt_device *device, const rmt_model_config *config, const rmt_trainer_options *options,
+                              rmt_trainer **trainer, char *error, size_t error_size) {
+  return guarded_create(trainer, "trainer", error, error_size, [&] {
+    require_handle(device, "device");
+    return std::unique_ptr<rmt_trainer>(new rmt_trainer{rmt::Trainer(device->object, config, options)});
+  });
+}
+
+int32_t rmt_trainer_num_parameters(const rmt_trainer *trainer) {
+  return trainer == nullptr ? 0 : static_cast<int32_t>(trainer->object.parameters().size());
+}
+
+rmt_status rmt_trainer_get_parameter_info(const rmt_trainer *trainer, int32_t index, rmt_parameter_info *info,
+                                          char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    rmt::require_struct(info, "rmt_parameter_info");
+    describe(trainer->object.parameter(index), info);
+  });
+}
+
+rmt_status rmt_trainer_set_values(rmt_trainer *trainer, int32_t which, int32_t index, const float *values,
+                                  int64_t offset, int64_t count, char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.set_values(which, index, values, offset, count);
+  });
+}
+
+rmt_status rmt_trainer_get_values(rmt_trainer *trainer, int32_t which, int32_t index, float *values, int64_t offset,
+                                  int64_t count, char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.get_values(which, index, values, offset, count);
+  });
+}
+
+rmt_status rmt_trainer_set_state(rmt_trainer *trainer, int32_t state, const float *values, int64_t count, char *error,
+                                 size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.set_state(state, values, count);
+  });
+}
+
+rmt_status rmt_trainer_get_state(rmt_trainer *trainer, int32_t state, float *values, int64_t count, char *error,
+                                 size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.get_state(state, values, count);
+  });
+}
+
+rmt_status rmt_trainer_set_state_gradient(rmt_trainer *trainer, int32_t state, const float *values, int64_t count,
+                                          char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.set_state_gradient(state, values, count);
+  });
+}
+
+rmt_status rmt_trainer_get_state_gradient(rmt_trainer *trainer, int32_t state, float *values, int64_t count,
+                                          char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.get_state_gradient(state, values, count);
+  });
+}
+
+rmt_status rmt_trainer_clear_state_gradient(rmt_trainer *trainer, int32_t state, char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.clear_state_gradient(state);
+  });
+}
+
+rmt_status rmt_trainer_forward(rmt_trainer *trainer, int32_t tape, const rmt_training_segment *segment,
+                               rmt_training_output *output, char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.forward(tape, segment, output);
+  });
+}
+
+rmt_status rmt_trainer_backward(rmt_trainer *trainer, int32_t tape, const rmt_training_segment *segment,
+                                int32_t with_loss, int32_t recompute, char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.backward(tape, segment, with_loss, recompute);
+  });
+}
+
+rmt_status rmt_trainer_step(rmt_trainer *trainer, const rmt_adamw *options, double *gradient_norm, char *error,
+                            size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    const double norm = trainer->object.step(options);
+    if (gradient_norm != nullptr) *gradient_norm = norm;
+  });
+}
+
+rmt_status rmt_trainer_clear_gradients(rmt_trainer *trainer, char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(trainer, "trainer");
+    trainer->object.clear_gradients();
+  });
+}
+
+void rmt_trainer_destroy(rmt_trainer *trainer) { delete trainer; }
 
 }  // extern "C"

@@ -61,4 +61,22 @@ void validate(const rmt_memory_options *options, const ModelShape &shape) {
           " exceeds max_positions ", shape.max_positions, " of the model");
 }
 
+ModelShape validated_training_shape(const rmt_model_config *config, const rmt_trainer_options *options) {
+  ModelShape shape = validated_shape(config);
+  require_struct(options, "rmt_trainer_options");
+  require_between("max_batch_size", options->max_batch_size, 1, Limits::kBatchSize);
+  require(options->max_input_length >= 1, "max_input_length is ", options->max_input_length, ", expected 1 or more");
+  require(options->max_input_length <= shape.max_positions, "max_input_length ", options->max_input_length,
+          " exceeds max_positions ", shape.max_positions, " of the model");
+  const int64_t most = int64_t{options->max_batch_size} * options->max_input_length;
+  require(options->max_total_length >= 0 && options->max_total_length <= most, "max_total_length is ",
+          options->max_total_length, ", expected 0 to max_batch_size x max_input_length = ", most);
+  require_between("num_states", options->num_states, 0, Limits::kNumStates);
+  require_between("num_tapes", options->num_tapes, 1, Limits::kNumTapes);
+  require_between("num_probe_outputs", options->num_probe_outputs, 0, Limits::kNumLabels);
+  require_between("keep_average", options->keep_average, 0, 1);
+  shape.num_probe_outputs = options->num_probe_outputs;
+  return shape;
+}
+
 }  // namespace rmt

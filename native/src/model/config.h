@@ -18,6 +18,8 @@ struct Limits {
   static constexpr int32_t kNumLabels = 1 << 20;
   static constexpr int32_t kNumSlots = 1 << 20;
   static constexpr int32_t kBatchSize = 1 << 20;
+  static constexpr int32_t kNumStates = 1 << 20;
+  static constexpr int32_t kNumTapes = 1 << 16;
   static constexpr int32_t kThreads = 1 << 10;
 };
 
@@ -26,5 +28,9 @@ ModelShape validated_shape(const rmt_model_config *config);
 
 // Throws RMT_INVALID_ARGUMENT naming the field and its value.
 void validate(const rmt_memory_options *options, const ModelShape &shape);
+
+// The shape of a trainer: that of the config, with the options' probes. Throws RMT_INVALID_ARGUMENT naming the field of
+// either and its value.
+ModelShape validated_training_shape(const rmt_model_config *config, const rmt_trainer_options *options);
 
 }  // namespace rmt
