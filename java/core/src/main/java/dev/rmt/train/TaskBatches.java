@@ -18,7 +18,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.SplittableRandom;
 
 /**
@@ -60,36 +59,24 @@ public final class TaskBatches implements TrainingData {
     /** A question: its segment in the batch, its document (number in the step), and whether memory has to know the answer. */
     private record Asked(int segment, int document, boolean ofMemory) {}
 
-    /**
-     * @param probes used in this stage
-     * @param config of the model
-     * @param stage index of the stage: each stage has its own random numbers
-     * @param window steps over which {@link #metrics} are taken
-     * @throws IllegalArgumentException if the settings do not fit the model
-     */
-    public TaskBatches(
-            TaskSettings settings,
-            List<ProbeSpec.Use> probes,
-            TrainingText text,
-            ModelConfig config,
-            long seed,
-            int stage,
-            int window) {
-        this.settings = Objects.requireNonNull(settings, "settings");
-        this.probes = probes.stream().filter(use -> use.weight() > 0).toList();
-        this.text = Objects.requireNonNull(text, "text");
+    /** @throws IllegalArgumentException if the settings do not fit the model */
+    TaskBatches(TaskSettings settings, StageData.Source source) {
+        ModelConfig config = source.config();
+        this.settings = settings;
+        this.probes = source.probes().stream().filter(use -> use.weight() > 0).toList();
+        this.text = new TrainingText(source.tokenizer(), source.noise());
         this.numMemTokens = config.numMemTokens();
         this.memorySize = config.numMemTokens() * config.hiddenSize();
         checkLengths(settings, text, config.segmentSize());
         checkProbes(this.probes, config.numLayers());
-        long stageSeed = SampleSeeds.of(seed, stage);
+        long stageSeed = SampleSeeds.of(source.seed(), source.stage());
         documentSeed = SampleSeeds.of(stageSeed, 0);
         stepSeed = SampleSeeds.of(stageSeed, 1);
         carrySeed = SampleSeeds.of(stageSeed, 2);
         dropoutSeed = SampleSeeds.of(stageSeed, 3);
         streams = new TaskDocument[settings.carry().streams()];
         order = new int[streams.length];
-        counts = new RecentCounts(window, 2 * KINDS.length + 2 * this.probes.size());
+        counts = new RecentCounts(source.window(), 2 * KINDS.length + 2 * this.probes.size());
         newProbes(); // refuses a model with too few memory tokens
     }
 

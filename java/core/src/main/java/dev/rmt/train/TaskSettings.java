@@ -28,7 +28,8 @@ public record TaskSettings(
         Late late,
         Carry carry,
         MemoryNoise memoryNoise,
-        NoiseMix noise) {
+        NoiseMix noise)
+        implements StageData {
     /**
      * One kind of steps: all segments of a step have the same length. Classes whose length x batch is equal cost the same.
      *
@@ -159,6 +160,11 @@ public record TaskSettings(
                         + " documents, but there are " + carry.streams() + " streams; give as many streams or more.");
             }
         }
+    }
+
+    @Override
+    public TrainingData batches(Source source) {
+        return new TaskBatches(this, source);
     }
 
     private static void requireShare(String what, double share) {
