@@ -48,8 +48,8 @@ import picocli.CommandLine.Spec;
             "    java -jar rmt.jar eval --task detect --segments 1024 --json detect.json",
             "    java -jar rmt.jar eval --task detect --segments 1024 --json detect.json \\",
             "        --resume",
-            "  Was it the memory? The same without it:",
-            "    java -jar rmt.jar eval --model my-model --segments 4 --reset-memory"
+            "  Was it the memory? The same without it, beside the result:",
+            "    java -jar rmt.jar eval --model my-model --segments 4 --control"
         })
 final class EvalCommand implements Callable<Integer> {
     private static final List<Integer> DEFAULT_SEGMENTS = List.of(1, 16, 256, 4096);
@@ -121,6 +121,14 @@ final class EvalCommand implements Callable<Integer> {
     private boolean resetMemory;
 
     @Option(
+            names = "--control",
+            description = {
+                "Run every row a second time as --reset-memory does, and print that accuracy beside the first: chance, where"
+                        + " memory did it. Takes twice the time."
+            })
+    private boolean control;
+
+    @Option(
             names = "--batch",
             paramLabel = "N",
             converter = Converters.BatchSize.class,
@@ -163,21 +171,24 @@ final class EvalCommand implements Callable<Integer> {
             List<EvalRun.Row> rows = new ArrayList<>();
             for (TaskKind kind : new LinkedHashSet<>(tasks)) {
                 MemoryTask task = new MemoryTask(
-                                kind,
-                                placement,
-                                model.tokenizer(),
-                                text,
-                                reasonFacts,
-                                model.config().segmentSize(),
-                                Split.VALIDATION)
-                        .withFactsOutsideLastSegment(resetMemory);
+                        kind,
+                        placement,
+                        model.tokenizer(),
+                        text,
+                        reasonFacts,
+                        model.config().segmentSize(),
+                        Split.VALIDATION);
                 for (int length : new LinkedHashSet<>(segments)) {
                     rows.add(new EvalRun.Row(task, length, samples != null ? samples : defaultSamples(length)));
                 }
             }
-            new EvalRun(model, rows, batch, alignment, models.seed, resetMemory, file, json).run(out);
+            new EvalRun(model, rows, batch, alignment, models.seed, memory(), file, json).run(out);
         }
         return ExitCodes.OK;
+    }
+
+    private EvalRun.Memory memory() {
+        return control ? EvalRun.Memory.BOTH : resetMemory ? EvalRun.Memory.RESET : EvalRun.Memory.KEPT;
     }
 
     /** Enough for a first look, few enough to wait for. */
@@ -195,6 +206,10 @@ final class EvalCommand implements Callable<Integer> {
         }
         if (resume && json == null) {
             throw new ParameterException(spec.commandLine(), "--resume goes on with a --json FILE; name it.");
+        }
+        if (control && resetMemory) {
+            throw new ParameterException(
+                    spec.commandLine(), "--control runs with and without memory, --reset-memory without; give one.");
         }
         if (facts != null) {
             InputFile.requireReadable("--facts ", facts);
@@ -250,7 +265,8 @@ final class EvalCommand implements Callable<Integer> {
                 .with("placement", placement)
                 .with("facts", facts == null ? "generated" : facts)
                 .with("alignment", alignment)
-                .with("reset_memory", resetMemory);
+                .with("reset_memory", resetMemory)
+                .with("control", control);
     }
 
     private ObjectNode head(RmtModel model, EvalSettings settings) {
@@ -277,6 +293,11 @@ final class EvalCommand implements Callable<Integer> {
                 "facts      " + (facts == null ? "generated, validation part" : facts) + ", placement " + placement);
         out.println("segments   cut " + alignment
                 + (resetMemory ? ", memory RESET before the last one; facts are kept out of the last one" : ""));
+        if (control) {
+            out.println(
+                    "control    the same with memory RESET before the last segment and all facts outside it; accuracy of"
+                            + " guesses: about " + Math.round(100.0 / MemoryTask.LABELS.size()) + " %");
+        }
         out.println();
     }
 }

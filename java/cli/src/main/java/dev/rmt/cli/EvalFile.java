@@ -10,7 +10,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -20,7 +22,20 @@ import java.util.Optional;
 final class EvalFile {
     private final Path path; // null: nothing is written
     private final ObjectNode head;
-    private final List<EvaluationRow> rows = new ArrayList<>();
+    private final Map<Part, List<EvaluationRow>> parts = new EnumMap<>(Part.class);
+
+    /** A list of rows in the file. */
+    enum Part {
+        RESULTS("results"),
+        /** The same rows without memory; there only if they were asked for. */
+        CONTROL("control");
+
+        private final String field;
+
+        Part(String field) {
+            this.field = field;
+        }
+    }
 
     /**
      * @param path null: results are kept in memory only
@@ -29,6 +44,9 @@ final class EvalFile {
     EvalFile(Path path, ObjectNode head) {
         this.path = path;
         this.head = head;
+        for (Part part : Part.values()) {
+            parts.put(part, new ArrayList<>());
+        }
     }
 
     /**
@@ -57,14 +75,12 @@ final class EvalFile {
             throw new InputException(path + " cannot be resumed, its settings differ: " + String.join("; ", differences)
                     + ". Use the same options, or another --json file.");
         }
-        for (JsonNode row : saved.path("results")) {
-            rows.add(fromJson(row));
-        }
+        parts.forEach((part, rows) -> saved.path(part.field).forEach(row -> rows.add(fromJson(row))));
     }
 
     /** The row of a task and length as far as it has come. */
-    Optional<EvaluationRow> find(String task, int segments) {
-        return rows.stream()
+    Optional<EvaluationRow> find(Part part, String task, int segments) {
+        return parts.get(part).stream()
                 .filter(row -> row.task().equals(task) && row.segments() == segments)
                 .findFirst();
     }
@@ -73,7 +89,8 @@ final class EvalFile {
      * Puts a row in the place of its earlier state, or at the end, and writes the file. Synchronized, so that a program that
      * is interrupted can wait for the end of it.
      */
-    synchronized void update(EvaluationRow row) throws IOException {
+    synchronized void update(Part part, EvaluationRow row) throws IOException {
+        List<EvaluationRow> rows = parts.get(part);
         for (int i = 0; i <= rows.size(); i++) {
             if (i == rows.size()) {
                 rows.add(row);
@@ -92,8 +109,12 @@ final class EvalFile {
             return;
         }
         ObjectNode all = head.deepCopy();
-        ArrayNode results = all.putArray("results");
-        rows.forEach(row -> results.add(toJson(row)));
+        parts.forEach((part, rows) -> {
+            if (part == Part.RESULTS || !rows.isEmpty()) {
+                ArrayNode array = all.putArray(part.field);
+                rows.forEach(row -> array.add(toJson(row)));
+            }
+        });
         OutputFile.write(path, Json.bytes(all));
     }
 

@@ -11,12 +11,13 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
 /** Runs the rows of an evaluation one after the other: prints each, saves after every batch of samples. */
 final class EvalRun {
-    private static final Table TABLE = new Table(List.of(
+    private static final List<Table.Column> COLUMNS = List.of(
             new Table.Column("task", 8),
             new Table.Column("segments", 8),
             new Table.Column("tokens", 9),
@@ -24,21 +25,36 @@ final class EvalRun {
             new Table.Column("accuracy (95 % interval)", 24),
             new Table.Column("tokens/s", 9),
             new Table.Column("ms/segment", 10),
-            new Table.Column("peak memory", 11)));
+            new Table.Column("peak memory", 11));
+    private static final Table.Column CONTROL_COLUMN = new Table.Column("control", 8);
 
     private final RmtModel model;
     private final List<Row> rows;
     private final int batch;
     private final SegmentAlignment alignment;
     private final long seed;
-    private final boolean resetMemory;
+    private final Memory memory;
+    private final Table table;
     private final EvalFile file;
     private final Path json; // null: not saved
+
+    /** Whether samples are read with memory, without, or both ways. */
+    enum Memory {
+        KEPT,
+        RESET,
+        /** Once with memory and once without: the control stands beside the result. */
+        BOTH
+    }
 
     /** One line of the table. */
     record Row(MemoryTask task, int segments, int samples) {
         long work() {
             return (long) segments * samples;
+        }
+
+        /** A single segment has no memory of others to lose, and no place outside it for the facts. */
+        boolean hasControl() {
+            return segments > 1;
         }
     }
 
@@ -48,7 +64,7 @@ final class EvalRun {
             int batch,
             SegmentAlignment alignment,
             long seed,
-            boolean resetMemory,
+            Memory memory,
             EvalFile file,
             Path json) {
         this.model = model;
@@ -56,7 +72,12 @@ final class EvalRun {
         this.batch = batch;
         this.alignment = alignment;
         this.seed = seed;
-        this.resetMemory = resetMemory;
+        this.memory = memory;
+        List<Table.Column> columns = new ArrayList<>(COLUMNS);
+        if (memory == Memory.BOTH) {
+            columns.add(CONTROL_COLUMN);
+        }
+        table = new Table(columns);
         this.file = file;
         this.json = json;
     }
@@ -64,23 +85,33 @@ final class EvalRun {
     void run(PrintStream out) {
         Thread whenInterrupted = new Thread(this::sayHowToGoOn, "interrupted");
         Runtime.getRuntime().addShutdownHook(whenInterrupted);
-        try (Progress progress =
-                Progress.start("eval", rows.stream().mapToLong(Row::work).sum(), "segments")) {
-            progress.print(out, TABLE.header());
+        try (Progress progress = Progress.start("eval", work(), "segments")) {
+            progress.print(out, table.header());
             for (Row row : rows) {
-                progress.print(out, line(run(row, progress)));
+                EvaluationRow result = run(row, EvalFile.Part.RESULTS, memory == Memory.RESET, progress);
+                EvaluationRow control = memory == Memory.BOTH && row.hasControl()
+                        ? run(row, EvalFile.Part.CONTROL, true, progress)
+                        : null;
+                progress.print(out, line(result, control));
             }
         } finally {
             forget(whenInterrupted);
         }
     }
 
-    private EvaluationRow run(Row row, Progress progress) {
+    private long work() {
+        return rows.stream()
+                .mapToLong(row -> memory == Memory.BOTH && row.hasControl() ? 2 * row.work() : row.work())
+                .sum();
+    }
+
+    /** @param resetMemory reads without memory, and keeps the facts out of the last segment */
+    private EvaluationRow run(Row row, EvalFile.Part part, boolean resetMemory, Progress progress) {
         EvaluationRow before =
-                file.find(row.task().kind().toString(), row.segments()).orElse(null);
-        Listener listener = new Listener(progress);
+                file.find(part, row.task().kind().toString(), row.segments()).orElse(null);
+        Listener listener = new Listener(part, progress);
         Evaluation.Builder evaluation = Evaluation.builder(model)
-                .task(row.task())
+                .task(row.task().withFactsOutsideLastSegment(resetMemory))
                 .segments(row.segments())
                 .samples(row.samples())
                 .batchSize(batch)
@@ -109,9 +140,10 @@ final class EvalRun {
         }
     }
 
-    private static String line(EvaluationRow row) {
+    /** @param control null: there is none */
+    private String line(EvaluationRow row, EvaluationRow control) {
         ConfidenceInterval interval = row.interval();
-        return TABLE.row(List.of(
+        List<String> cells = new ArrayList<>(List.of(
                 row.task(),
                 Text.count(row.segments()),
                 Text.count(row.tokens()),
@@ -125,6 +157,10 @@ final class EvalRun {
                 Text.number(row.tokensPerSecond()),
                 Text.number(row.msPerSegment()),
                 Text.bytes(row.peakRssBytes())));
+        if (memory == Memory.BOTH) {
+            cells.add(control == null ? "-" : Text.percent(control.accuracy()));
+        }
+        return table.row(cells);
     }
 
     /** Ctrl-C: the JVM ends with 130 after this. What is being written is waited for. */
@@ -148,10 +184,12 @@ final class EvalRun {
 
     /** Moves the bar, and saves each batch. */
     private final class Listener implements ProgressListener {
+        private final EvalFile.Part part;
         private final Progress progress;
         private long shown; // segments of this row that the bar has
 
-        private Listener(Progress progress) {
+        private Listener(EvalFile.Part part, Progress progress) {
+            this.part = part;
             this.progress = progress;
         }
 
@@ -171,7 +209,7 @@ final class EvalRun {
         @Override
         public void onBatch(EvaluationRow soFar) {
             try {
-                file.update(soFar);
+                file.update(part, soFar);
             } catch (IOException e) {
                 throw new UncheckedIOException("The results cannot be saved to " + json + ": " + e.getMessage(), e);
             }

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
@@ -202,6 +203,66 @@ class EvalIT {
                 program.run("eval", "--segments", "2", "--samples", "2", "--task", "detect", "--reset-memory");
         assertThat(result.status()).as(result.toString()).isZero();
         assertThat(result.out()).contains("memory RESET", "facts are kept out of the last one");
+    }
+
+    @Test
+    void theControlIsWhatResetMemoryGivesAndStandsBesideTheResult() throws IOException {
+        String[] options = {"eval", "--segments", "1,2", "--samples", "12", "--task", "detect"};
+        Program.Result both = program.run(with(options, "--control", "--json", "both.json"));
+        assertThat(both.status()).as(both.toString()).isZero();
+        Program.Result kept = program.run(with(options, "--json", "kept.json"));
+        Program.Result reset = program.run(with(options, "--reset-memory", "--json", "reset.json"));
+        assertThat(kept.status()).isZero();
+        assertThat(reset.status()).isZero();
+
+        JsonNode control = json("both.json").get("control");
+        assertThat(control).as("a single segment has no control").hasSize(1);
+        int right = control.get(0).get("correct").asInt();
+        assertThat(right)
+                .isEqualTo(
+                        json("reset.json").get("results").get(1).get("correct").asInt());
+        for (int i = 0; i < 2; i++) {
+            assertThat(json("both.json").get("results").get(i).get("correct"))
+                    .isEqualTo(json("kept.json").get("results").get(i).get("correct"));
+        }
+        assertThat(json("kept.json").has("control")).isFalse();
+        String share = String.format(Locale.ROOT, "%.1f %%", 100.0 * right / 12);
+        assertThat(both.out())
+                .contains("control    the same with memory RESET")
+                .containsPattern("peak memory +control")
+                .containsPattern("detect +1 +499 .* -\n")
+                .containsPattern("detect +2 +998 .*B +" + share + "\n");
+    }
+
+    @Test
+    void aRunWithAControlGoesOnInTheControlToo() throws IOException {
+        String[] options = {
+            "eval",
+            "--segments",
+            "2",
+            "--samples",
+            "6",
+            "--batch",
+            "2",
+            "--task",
+            "detect",
+            "--control",
+            "--json",
+            "r.json"
+        };
+        assertThat(program.run(options).status()).isZero();
+        JsonNode whole = json("r.json");
+        ObjectNode cut = whole.deepCopy();
+        ((ObjectNode) cut.get("control").get(0))
+                .put("samples", 0)
+                .put("correct", 0)
+                .put("accuracy", 0);
+        MAPPER.writeValue(folder.resolve("r.json").toFile(), cut);
+        Program.Result resumed = program.run(with(options, "--resume"));
+        assertThat(resumed.status()).as(resumed.toString()).isZero();
+        assertThat(json("r.json").get("results")).isEqualTo(whole.get("results"));
+        assertThat(json("r.json").get("control").get(0).get("correct"))
+                .isEqualTo(whole.get("control").get(0).get("correct"));
     }
 
     @Test

@@ -98,6 +98,7 @@ class ProgramIT {
                 "--memory-rows some",
                 "--num-mem-tokens 4",
                 "--resume",
+                "--control --reset-memory",
                 "--frobnicate"
             })
     void wrongOptionsOfEvalAreUsageErrors(String options) {
