@@ -3,6 +3,9 @@ package dev.rmt.train;
 import dev.rmt.InputException;
 import dev.rmt.ModelConfig;
 import dev.rmt.task.MemoryTask;
+import dev.rmt.task.Noise;
+import dev.rmt.task.TrainingText;
+import dev.rmt.text.WordPieceTokenizer;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -10,6 +13,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 
@@ -69,12 +73,52 @@ public record Curriculum(
 
     /** Outputs of all probes together: rows of the trainer's table of probe outputs. */
     public int numProbeOutputs() {
-        return probes.stream().mapToInt(probe -> probe.rule().classes()).sum();
+        return probes.stream().mapToInt(probe -> probe.rule().outputs()).sum();
     }
 
     /** Steps of all stages, at most. */
     public long totalSteps() {
         return stages.stream().mapToLong(Stage::steps).sum();
+    }
+
+    /**
+     * The stages, ready to run.
+     *
+     * @param tokenizer of the model
+     * @param noise text that facts are hidden in while training
+     * @param validationNoise other text, for validation
+     * @param config of the model
+     * @param seed of batches and of validation samples
+     * @throws InputException if the tasks cannot be told in the model's vocabulary or segments, or a stage does not fit it
+     */
+    public List<TrainingStage> trainingStages(
+            WordPieceTokenizer tokenizer, Noise noise, Noise validationNoise, ModelConfig config, long seed) {
+        boolean documents = stages.stream().anyMatch(stage -> stage.data() instanceof TaskSettings);
+        TrainingText text = documents ? new TrainingText(tokenizer, noise) : null;
+        List<TrainingStage> ready = new ArrayList<>();
+        for (Stage stage : stages) {
+            int number = ready.size();
+            try {
+                TrainingData batches = stage.data()
+                        .batches(new StageData.Source(
+                                tokenizer,
+                                noise,
+                                text,
+                                config,
+                                seed,
+                                number,
+                                stage.until().window(),
+                                stage.probes()));
+                ready.add(stage.training(
+                        batches, new TaskValidation(stage.validation(), tokenizer, validationNoise, seed)));
+            } catch (IllegalArgumentException e) {
+                throw new InputException(
+                        "Stage " + (number + 1) + " (" + stage.name() + ") of the recipe " + name
+                                + " does not fit the model: " + e.getMessage(),
+                        e);
+            }
+        }
+        return ready;
     }
 
     /** The names of the recipes that come along, for {@link #named}. */

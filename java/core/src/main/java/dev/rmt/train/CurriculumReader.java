@@ -11,6 +11,10 @@ import java.util.Map;
 
 /** Makes a {@link Curriculum} of YAML. What is not said has the value that stands here. */
 final class CurriculumReader {
+    private static final TrainingData NO_BATCHES = index -> {
+        throw new IllegalStateException("There are no batches to check a recipe with.");
+    };
+
     private final YamlMap file;
     private final Map<String, ProbeSpec> probes = new LinkedHashMap<>();
 
@@ -84,7 +88,7 @@ final class CurriculumReader {
                             map.word("rule", null, ProbeSpec.Rule.values()),
                             map.integer("layer", 0),
                             first));
-            firstOutput += probe.rule().classes();
+            firstOutput += probe.rule().outputs();
             probes.put(entry.getKey(), probe);
         }
     }
@@ -96,7 +100,11 @@ final class CurriculumReader {
         double hiddenDropout = dropout.number("hidden", 0);
         double attentionDropout = dropout.number("attention", 0);
         dropout.end();
-        return new Stage(
+        YamlMap carryOver = map.map("carry_over");
+        boolean best = carryOver.word("weights", "last", "last", "best").equals("best");
+        boolean optimizer = carryOver.flag("optimizer", false);
+        carryOver.end();
+        Stage stage = new Stage(
                 name,
                 data(map),
                 map.map("probes").make(this::uses),
@@ -107,10 +115,13 @@ final class CurriculumReader {
                 hiddenDropout,
                 attentionDropout,
                 map.integer("bptt_depth", -1, -1),
-                map.word("recompute", Stage.Recompute.AUTO, Stage.Recompute.values()),
+                map.flag("recompute", true),
                 map.map("until").make(CurriculumReader::criterion),
                 map.map("validation").make(CurriculumReader::validation),
-                map.map("carry_over").make(CurriculumReader::carryOver));
+                optimizer ? TrainingStage.CarryOver.OPTIMIZER : TrainingStage.CarryOver.WEIGHTS,
+                best ? TrainingStage.Start.BEST : TrainingStage.Start.LAST);
+        stage.training(NO_BATCHES, model -> Map.of()); // refuses now what is not possible
+        return stage;
     }
 
     private static StageData data(YamlMap map) {
@@ -204,13 +215,13 @@ final class CurriculumReader {
     private static LearningRate learningRate(YamlMap map) {
         return new LearningRate(
                 map.number("peak"),
-                map.has("warmup") ? map.longInteger("warmup", 0, Long.MAX_VALUE) : 0,
-                map.number("decay_from", 1),
-                map.number("last", 0));
+                map.number("floor", 0),
+                map.has("warm_up") ? map.longInteger("warm_up", 0, Long.MAX_VALUE) : 0,
+                map.number("decay_from", 1));
     }
 
     private static OptimizerSettings optimizer(YamlMap map) {
-        OptimizerSettings otherwise = OptimizerSettings.defaults();
+        OptimizerSettings otherwise = OptimizerSettings.usual();
         return new OptimizerSettings(
                 map.number("beta1", otherwise.beta1()),
                 map.number("beta2", otherwise.beta2()),
@@ -259,10 +270,5 @@ final class CurriculumReader {
                 tasks,
                 map.word("placement", Placement.ANY, Placement.values()),
                 map.integer("batch", 16, 1));
-    }
-
-    private static Stage.CarryOver carryOver(YamlMap map) {
-        return new Stage.CarryOver(
-                map.word("weights", Stage.Weights.LAST, Stage.Weights.values()), map.flag("optimizer", false));
     }
 }

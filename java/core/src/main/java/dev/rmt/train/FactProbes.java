@@ -9,29 +9,42 @@ import java.util.Map;
 
 /**
  * The rules of {@link ProbeSpec.Rule}: which rows of the segments of a batch are read by which probe, and with which label.
- * Collects them segment by segment, then gives each the weight that makes a probe's loss a weighted mean over its rows.
+ * Collects them segment by segment, then gives each the weight that makes a probe's loss the mean that it should be.
+ *
+ * <p>Memory has a place for each of the 28 keys: ten rows of three registers. North and south of the first five objects share
+ * register 0 of the rows, east and west register 1, shifted by four rows; the rest and the persons fill register 2. So the two
+ * facts of a story, which lie on one axis, hardly ever share a row: rows that had to hold two facts at once mixed them up.
  */
 final class FactProbes {
-    /** A row that a probe reads. */
-    private record Row(int segment, int use, int position, int label, double weight) {}
+    /** Registers of a memory row. */
+    static final int REGISTERS = 3;
+
+    /** Answers, and none. */
+    private static final int REGISTER_OUTPUTS = TrainingFacts.PLACES + 1;
+
+    private static final int FACT_ROWS = 10;
+    private static final int[] ROWS_OF_PERSONS = {2, 3, 6, 7};
+
+    /** A row that a probe reads: some of its outputs. */
+    private record Row(int segment, int use, int position, int output, int numOutputs, int label, double weight) {}
 
     private final List<ProbeSpec.Use> uses;
     private final TrainingText text;
     private final int firstContent; // position of the first content token
     private final List<Row> rows = new ArrayList<>();
-    private final double[] weightSums;
+    private final double[] weightSums; // of the rows of a probe, or the number of memories that it reads
 
-    /** @param numMemTokens M; rules for memory rows need a row for each place and each direction */
+    /** @param numMemTokens M; the rule for memory needs ten */
     FactProbes(List<ProbeSpec.Use> uses, TrainingText text, int numMemTokens) {
         this.uses = uses;
         this.text = text;
         this.firstContent = 2 + numMemTokens;
         this.weightSums = new double[uses.size()];
-        int needed = TrainingFacts.PLACES + Math.max(TrainingFacts.DIRECTIONS, TrainingFacts.NAMES);
         for (ProbeSpec.Use use : uses) {
-            if (use.probe().rule().ofMemory() && numMemTokens < needed) {
+            if (use.probe().rule().ofMemory() && numMemTokens < FACT_ROWS) {
                 throw new IllegalArgumentException("The probe " + use.probe().name() + " of rule "
-                        + use.probe().rule() + " reads " + needed + " memory tokens, but the model has " + numMemTokens
+                        + use.probe().rule() + " reads " + FACT_ROWS + " memory tokens, but the model has "
+                        + numMemTokens
                         + ".");
             }
         }
@@ -71,41 +84,56 @@ final class FactProbes {
 
     /** The memory that a segment writes, which should hold these facts. */
     void addMemory(int segment, List<TaskFact> held) {
-        int slots = TrainingFacts.PLACES + TrainingFacts.DIRECTIONS;
-        TaskFact[] facts = new TaskFact[slots];
-        int[] counts = new int[slots];
-        for (TaskFact fact : held) {
-            for (int slot : slots(fact)) {
-                facts[slot] = fact;
-                counts[slot]++;
-            }
-        }
         for (int u = 0; u < uses.size(); u++) {
-            ProbeSpec.Rule rule = uses.get(u).probe().rule();
-            for (int slot = 0; slot < slots && rule.ofMemory(); slot++) {
-                if (counts[slot] == 1) {
-                    TaskFact fact = facts[slot];
-                    add(segment, u, 1 + slot, rule == ProbeSpec.Rule.SLOT_KEY ? fact.key() : fact.answer());
-                } else if (counts[slot] == 0 && rule == ProbeSpec.Rule.SLOT_ANSWER) {
-                    add(segment, u, 1 + slot, TrainingFacts.PLACES);
+            ProbeSpec.Use use = uses.get(u);
+            if (use.probe().rule() == ProbeSpec.Rule.MEMORY) {
+                weightSums[u]++;
+                for (int key = 0; key < TaskFact.KEYS; key++) {
+                    int label = answer(held, key);
+                    double weight = label == TrainingFacts.PLACES ? use.noneWeight() : 1;
+                    int output = register(key) * REGISTER_OUTPUTS;
+                    rows.add(new Row(segment, u, 1 + row(key), output, REGISTER_OUTPUTS, label, weight));
                 }
             }
         }
     }
 
-    /** The two memory rows that stand for a fact. */
-    private static int[] slots(TaskFact fact) {
-        int second = fact.ofPerson() ? fact.name() : fact.direction();
-        return new int[] {fact.lastPlace(), TrainingFacts.PLACES + second};
+    private static int answer(List<TaskFact> facts, int key) {
+        for (TaskFact fact : facts) {
+            if (fact.key() == key) {
+                return fact.answer();
+            }
+        }
+        return TrainingFacts.PLACES;
+    }
+
+    /** The memory row that stands for a key, 0 ... 9. */
+    static int row(int key) {
+        int object = key / TrainingFacts.DIRECTIONS;
+        int direction = key % TrainingFacts.DIRECTIONS;
+        if (object >= TrainingFacts.PLACES) {
+            return ROWS_OF_PERSONS[direction];
+        }
+        boolean eastOrWest = direction >= 2;
+        if (object == TrainingFacts.PLACES - 1) {
+            return (eastOrWest ? 5 : 1) - direction % 2;
+        }
+        return (2 * object + direction % 2 + (eastOrWest ? 4 : 0)) % FACT_ROWS;
+    }
+
+    /** The register of that row, 0 ... 2. */
+    static int register(int key) {
+        int object = key / TrainingFacts.DIRECTIONS;
+        return object >= TrainingFacts.PLACES - 1 ? 2 : key % TrainingFacts.DIRECTIONS / 2;
     }
 
     private void add(int segment, int use, int position, int label) {
         ProbeSpec.Use how = uses.get(use);
-        boolean none =
-                how.probe().rule().hasNone() && label == how.probe().rule().classes() - 1;
+        ProbeSpec.Rule rule = how.probe().rule();
+        boolean none = rule.hasNone() && label == rule.outputs() - 1;
         double weight = none ? how.noneWeight() : 1;
         weightSums[use] += weight;
-        rows.add(new Row(segment, use, position, label, weight));
+        rows.add(new Row(segment, use, position, 0, rule.outputs(), label, weight));
     }
 
     /** What was collected, by segment 0 ... {@code segments - 1}. */
@@ -121,8 +149,8 @@ final class FactProbes {
                     .add(new TrainingBatch.Probe(
                             use.probe().layer(),
                             row.position(),
-                            use.probe().firstOutput(),
-                            use.probe().rule().classes(),
+                            use.probe().firstOutput() + row.output(),
+                            row.numOutputs(),
                             row.label(),
                             sum == 0 ? 0 : (float) (use.weight() * row.weight() / sum)));
         }

@@ -21,34 +21,33 @@ public record ProbeSpec(String name, Rule rule, int layer, int firstOutput) {
         /** At the last place of each fact: its answer. */
         FACT_ANSWER("fact-answer", TrainingFacts.PLACES),
         /**
-         * At memory rows: the answer of the fact that the row stands for, or none. Rows 0 ... 5 stand for the facts that end
-         * with place 0 ... 5, rows 6 ... 9 for those with direction or name 0 ... 3. Where two facts share a row it is left out.
+         * At memory rows: for each key the answer of the fact with that key that has been told, or none. A row has three
+         * registers, each of them a classifier of its own that all rows share; every key has its own row and register, see
+         * {@link FactProbes}.
          */
-        SLOT_ANSWER("slot-answer", TrainingFacts.PLACES + 1),
-        /** At memory rows that stand for a fact: its key. */
-        SLOT_KEY("slot-key", TaskFact.KEYS);
+        MEMORY("memory", FactProbes.REGISTERS * (TrainingFacts.PLACES + 1));
 
         private final String word;
-        private final int classes;
+        private final int outputs;
 
-        Rule(String word, int classes) {
+        Rule(String word, int outputs) {
             this.word = word;
-            this.classes = classes;
+            this.outputs = outputs;
         }
 
         /** Outputs that the probe has. */
-        public int classes() {
-            return classes;
+        public int outputs() {
+            return outputs;
         }
 
         /** Whether it reads memory rows and not tokens. */
         public boolean ofMemory() {
-            return this == SLOT_ANSWER || this == SLOT_KEY;
+            return this == MEMORY;
         }
 
         /** The last class stands for "no fact": it has a weight of its own. */
         public boolean hasNone() {
-            return this == FACT_KEY || this == SLOT_ANSWER;
+            return this != FACT_ANSWER;
         }
 
         /** As curricula spell it. */
@@ -70,7 +69,8 @@ public record ProbeSpec(String name, Rule rule, int layer, int firstOutput) {
     /**
      * A probe in one stage.
      *
-     * @param weight of its loss, which is a weighted mean over its rows; 0: not used
+     * @param weight of its loss, which is a weighted mean over its rows; of {@link Rule#MEMORY} the mean over memories of the
+     *     weighted sum over their registers. 0: not used
      * @param noneWeight weight of a row whose class is "none", where others have 1
      */
     public record Use(ProbeSpec probe, double weight, double noneWeight) {

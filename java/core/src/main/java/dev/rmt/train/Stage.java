@@ -4,22 +4,23 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * One stage of a curriculum: what is learned, for how long, and how.
+ * One stage of a curriculum, as data: what is learned, for how long, and how.
  *
  * @param name for people
  * @param data what batches are made of
  * @param probes that count in this stage; all others rest
  * @param steps of the optimizer, at most
- * @param accumulation batches whose gradients are added up for one step; each counts 1 / accumulation
+ * @param accumulation batches whose gradients make one step
  * @param learningRate over the stage
  * @param optimizer its settings
- * @param hiddenDropout share of the hidden values that are dropped
- * @param attentionDropout share of the attention weights that are dropped
+ * @param hiddenDropout probability of dropping a hidden value
+ * @param attentionDropout probability of dropping an attention weight
  * @param bpttDepth how many segments before its own a loss reaches; -1: all
  * @param recompute whether the forward of a segment is run again before its backward
  * @param until when the stage may end early
  * @param validation how the model is measured in between
- * @param carryOver what comes from the stage before
+ * @param carryOver what goes on from the stage before besides the weights
+ * @param start which weights of the stage before it starts from
  */
 public record Stage(
         String name,
@@ -32,63 +33,39 @@ public record Stage(
         double hiddenDropout,
         double attentionDropout,
         int bpttDepth,
-        Recompute recompute,
+        boolean recompute,
         Criterion until,
         ValidationSettings validation,
-        CarryOver carryOver) {
-    /** Whether activations are kept from forward to backward, or made again: same gradients, less memory, more time. */
-    public enum Recompute {
-        /** Kept where a batch has one segment, or where there is room for all of it; else made again. */
-        AUTO,
-        ALWAYS,
-        NEVER
-    }
-
-    /** Which weights the next stage starts from. */
-    public enum Weights {
-        /** Those of the best validation; the last ones where there was none. */
-        BEST,
-        LAST,
-        /** The moving average of the last step. */
-        AVERAGE
+        TrainingStage.CarryOver carryOver,
+        TrainingStage.Start start) {
+    public Stage {
+        Objects.requireNonNull(data, "data");
+        Objects.requireNonNull(validation, "validation");
+        probes = List.copyOf(probes);
+        if (learningRate.warmUp() > steps) {
+            throw new IllegalArgumentException("The warm-up of " + learningRate.warmUp()
+                    + " steps is longer than the stage of " + steps + " steps.");
+        }
     }
 
     /**
-     * What a stage takes over from the one before; the probes' weights always come along.
+     * The stage, ready to run.
      *
-     * @param weights where it starts from
-     * @param optimizer whether it goes on with the moments of the optimizer and their count of steps, or begins anew. Only
-     *     with {@link Weights#LAST}
+     * @param batches made of {@link #data}
+     * @param measure made of {@link #validation}; not used where that says never
+     * @throws IllegalArgumentException naming what is not possible
      */
-    public record CarryOver(Weights weights, boolean optimizer) {
-        public CarryOver {
-            Objects.requireNonNull(weights, "weights");
-            if (optimizer && weights != Weights.LAST) {
-                throw new IllegalArgumentException(
-                        "The optimizer belongs to the last weights; to carry it over, carry over those.");
-            }
-        }
-    }
-
-    public Stage {
-        Objects.requireNonNull(name, "name");
-        Objects.requireNonNull(data, "data");
-        probes = List.copyOf(probes);
-        if (steps < 1 || accumulation < 1) {
-            throw new IllegalArgumentException("A stage of " + steps + " steps of " + accumulation
-                    + " batches each is not possible; both must be 1 or more.");
-        }
-        if (!(hiddenDropout >= 0 && hiddenDropout < 1 && attentionDropout >= 0 && attentionDropout < 1)) {
-            throw new IllegalArgumentException("Dropout is " + hiddenDropout + " and " + attentionDropout
-                    + "; it must be 0 or more, less than 1.");
-        }
-        if (bpttDepth < -1) {
-            throw new IllegalArgumentException(
-                    "The depth of back-propagation is " + bpttDepth + "; it must be 0 or more, or -1 for all.");
-        }
-        if (learningRate.warmup() > steps) {
-            throw new IllegalArgumentException("The warm-up of " + learningRate.warmup()
-                    + " steps is longer than the stage of " + steps + " steps.");
-        }
+    TrainingStage training(TrainingData batches, Validation measure) {
+        TrainingStage.Builder stage = TrainingStage.builder(name, batches, steps)
+                .learningRate(learningRate)
+                .optimizer(optimizer)
+                .accumulation(accumulation)
+                .bpttDepth(bpttDepth)
+                .recompute(recompute)
+                .dropout((float) hiddenDropout, (float) attentionDropout)
+                .stopWhen(until)
+                .carryOver(carryOver)
+                .start(start);
+        return (validation.every() > 0 ? stage.validation(measure, validation.every()) : stage).build();
     }
 }

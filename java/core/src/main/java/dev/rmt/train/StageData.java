@@ -2,6 +2,7 @@ package dev.rmt.train;
 
 import dev.rmt.ModelConfig;
 import dev.rmt.task.Noise;
+import dev.rmt.task.TrainingText;
 import dev.rmt.text.WordPieceTokenizer;
 import java.util.List;
 import java.util.Objects;
@@ -13,6 +14,7 @@ public sealed interface StageData permits TaskSettings, SampleSettings {
      *
      * @param tokenizer of the model
      * @param noise text that facts are hidden in
+     * @param text the same as near-facts and windows; only documents need it
      * @param config of the model
      * @param seed of the run
      * @param stage index of the stage: each has its own random numbers
@@ -22,6 +24,7 @@ public sealed interface StageData permits TaskSettings, SampleSettings {
     record Source(
             WordPieceTokenizer tokenizer,
             Noise noise,
+            TrainingText text,
             ModelConfig config,
             long seed,
             int stage,

@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 
 /**
@@ -54,7 +55,7 @@ public final class TaskBatches implements TrainingData {
     private long index;
     private final List<Asked> asked = new ArrayList<>();
     private int[] chosen = {};
-    private int[] lastSegments = {};
+    private int lastSegment; // of document 0; the others follow
 
     /** A question: its segment in the batch, its document (number in the step), and whether memory has to know the answer. */
     private record Asked(int segment, int document, boolean ofMemory) {}
@@ -64,7 +65,7 @@ public final class TaskBatches implements TrainingData {
         ModelConfig config = source.config();
         this.settings = settings;
         this.probes = source.probes().stream().filter(use -> use.weight() > 0).toList();
-        this.text = new TrainingText(source.tokenizer(), source.noise());
+        this.text = Objects.requireNonNull(source.text(), "text");
         this.numMemTokens = config.numMemTokens();
         this.memorySize = config.numMemTokens() * config.hiddenSize();
         checkLengths(settings, text, config.segmentSize());
@@ -209,10 +210,7 @@ public final class TaskBatches implements TrainingData {
                     facts.addMemory(segmentOf(k, i), document.toldBefore(document.age + k + 1L));
                 }
             }
-            lastSegments = new int[documentsInStep];
-            for (int i = 0; i < documentsInStep; i++) {
-                lastSegments[i] = segmentOf(last, i);
-            }
+            lastSegment = segmentOf(last, 0);
         }
 
         /** Begins a segment that reads the memory behind {@code k} segments of document i. */
@@ -361,35 +359,51 @@ public final class TaskBatches implements TrainingData {
             TaskDocument.Kind kind = streams[chosen[question.document]].kind;
             counts.add(2 * kind.ordinal() + (question.ofMemory ? 0 : 1), right);
         }
-        countProbes(batch, outcome);
-        TaskSettings.Carry carry = settings.carry();
         SplittableRandom random = new SplittableRandom(SampleSeeds.of(carrySeed, index));
+        countProbes(batch, outcome, keepsUp, random);
+        TaskSettings.Carry carry = settings.carry();
         for (int i = 0; i < chosen.length; i++) {
             TaskDocument document = streams[chosen[i]];
             document.age += settings.segments();
             boolean drawn = random.nextDouble() < carry.probability();
             if (drawn && keepsUp[i] && document.age < carry.maxAge()) {
-                document.memory = outcome.memory(lastSegments[i]);
+                document.memory = outcome.memory(lastSegment + i);
             } else {
                 streams[chosen[i]] = null;
             }
         }
     }
 
-    private void countProbes(TrainingBatch batch, TrainingOutcome outcome) {
-        Map<Integer, Integer> useByOutput = new HashMap<>();
-        for (int u = 0; u < probes.size(); u++) {
-            useByOutput.put(probes.get(u).probe().firstOutput(), u);
-        }
+    /** Counts what probes saw; a document whose memory lost a fact has lost its way, and half of those that imagine one. */
+    private void countProbes(TrainingBatch batch, TrainingOutcome outcome, boolean[] keepsUp, SplittableRandom random) {
+        boolean[] imagines = new boolean[chosen.length];
         for (int s = 0; s < batch.size(); s++) {
             List<TrainingBatch.Probe> rows = batch.segment(s).probes();
+            int document = s - lastSegment; // if it is the last segment of a chunk
             for (int p = 0; p < rows.size(); p++) {
                 TrainingBatch.Probe row = rows.get(p);
-                int use = useByOutput.get(row.firstOutput());
-                boolean none = probes.get(use).probe().rule().hasNone() && row.label() == row.numOutputs() - 1;
-                counts.add(2 * (KINDS.length + use) + (none ? 1 : 0), outcome.probePrediction(s, p) == row.label());
+                int use = useOf(row);
+                ProbeSpec.Rule rule = probes.get(use).probe().rule();
+                boolean none = rule.hasNone() && row.label() == row.numOutputs() - 1;
+                boolean right = outcome.probePrediction(s, p) == row.label();
+                counts.add(2 * (KINDS.length + use) + (none ? 1 : 0), right);
+                if (rule.ofMemory() && !right && document >= 0 && document < chosen.length) {
+                    keepsUp[document] &= none;
+                    imagines[document] = true;
+                }
             }
         }
+        for (int i = 0; i < chosen.length; i++) {
+            keepsUp[i] &= !imagines[i] || random.nextBoolean();
+        }
+    }
+
+    private int useOf(TrainingBatch.Probe row) {
+        int use = probes.size() - 1;
+        while (row.firstOutput() < probes.get(use).probe().firstOutput()) {
+            use--;
+        }
+        return use;
     }
 
     /**

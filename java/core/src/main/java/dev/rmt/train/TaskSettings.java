@@ -119,7 +119,8 @@ public record TaskSettings(
     }
 
     /**
-     * A document goes on from its memory, as a constant, if all questions of its step were answered rightly.
+     * A document goes on from its memory, as a constant, if all questions of its step were answered rightly, and if the
+     * probes find its facts in its memory.
      *
      * @param probability that it does
      * @param maxAge it does not once it has this many segments
