@@ -96,6 +96,16 @@ public final class RmtModel implements AutoCloseable {
                 List.of("All weights are random, from seed " + seed + ": the model is untrained."));
     }
 
+    /**
+     * A model from weights that are at hand, which are copied.
+     *
+     * @throws ModelFormatException if a parameter is missing, misshaped or not finite
+     * @throws MemoryBudgetException if the weights do not fit, before anything is allocated
+     */
+    public static RmtModel of(ModelConfig config, WordPieceTokenizer tokenizer, Weights weights, Device device) {
+        return create(config, tokenizer, weights, device, List.of());
+    }
+
     private static RmtModel create(
             ModelConfig config, WordPieceTokenizer tokenizer, Weights source, Device device, List<String> notices) {
         NativeDevice pool = device.acquire();

@@ -17,7 +17,7 @@ import java.nio.file.Path;
  * Files made by public PyTorch implementations, in the folder that RMT_GOLDEN_DIR names (default: {@code
  * ../shared/data/golden} beside the project), else the small set of the project.
  */
-final class GoldenFiles {
+public final class GoldenFiles {
     private static final double FLOOR = 1e-6;
     /** For a tensor of which PyTorch's own error is not known. */
     private static final double WITHOUT_YARDSTICK = 2e-6;
@@ -27,7 +27,7 @@ final class GoldenFiles {
     private GoldenFiles() {}
 
     /** A file or folder; skips the test if it is not there. */
-    static Path find(String relative) {
+    public static Path find(String relative) {
         String named = System.getenv("RMT_GOLDEN_DIR");
         Path root = projectRoot();
         if (named != null) {
@@ -46,7 +46,7 @@ final class GoldenFiles {
         return path;
     }
 
-    static Path projectRoot() {
+    public static Path projectRoot() {
         Path folder = Path.of("").toAbsolutePath();
         while (!Files.exists(folder.resolve("native/include/rmt/rmt.h"))) {
             folder = folder.getParent();
@@ -57,7 +57,7 @@ final class GoldenFiles {
         return folder;
     }
 
-    static JsonNode metadata(Safetensors file, String key) {
+    public static JsonNode metadata(Safetensors file, String key) {
         try {
             String text = file.metadata().get(key);
             return text == null ? JSON.missingNode() : JSON.readTree(text);
@@ -66,7 +66,7 @@ final class GoldenFiles {
         }
     }
 
-    static double[] doubles(Safetensors file, String name) {
+    public static double[] doubles(Safetensors file, String name) {
         TensorInfo tensor = file.get(name);
         if (tensor.dtype() == DType.F64) {
             return file.readDoubles(tensor);
@@ -79,17 +79,17 @@ final class GoldenFiles {
         return doubles;
     }
 
-    static int[] ints(Safetensors file, String name) {
+    public static int[] ints(Safetensors file, String name) {
         return file.readInts(file.get(name));
     }
 
     /** What a tensor may differ by: twice PyTorch's own float32 error, at least 1e-6. */
-    static double tolerance(JsonNode float32Error) {
+    public static double tolerance(JsonNode float32Error) {
         return float32Error.isNumber() ? Math.max(FLOOR, 2 * float32Error.asDouble()) : WITHOUT_YARDSTICK;
     }
 
     /** Largest difference relative to the largest magnitude of what is expected. */
-    static double relativeError(float[] actual, double[] expected) {
+    public static double relativeError(float[] actual, double[] expected) {
         assertThat(actual).hasSize(expected.length);
         double difference = 0;
         double largest = 0;

@@ -58,6 +58,40 @@ final class AtomicFiles {
      * @param folder for messages and as the target
      */
     static void writeFolder(Path folder, FolderContent content) {
+        writeFolder(folder, content, (temporary, target) -> move(temporary, target));
+    }
+
+    /**
+     * Makes a folder in the place of another, which steps aside until the new one is there.
+     *
+     * @param previous where the old one is meanwhile; what is left there by a crash is deleted
+     */
+    static void replaceFolder(Path folder, Path previous, FolderContent content) {
+        writeFolder(folder, content, (temporary, target) -> {
+            if (Files.exists(target)) {
+                deleteFolder(previous);
+                move(target, previous);
+            }
+            try {
+                move(temporary, target);
+            } catch (IOException e) {
+                // Back to where it was; if even that fails, it is still found under its other name.
+                if (Files.exists(previous)) {
+                    move(previous, target);
+                }
+                throw e;
+            }
+            syncFolder(target.getParent());
+            deleteFolder(previous);
+        });
+    }
+
+    /** Puts what was written in its place. */
+    private interface Placement {
+        void place(Path temporary, Path target) throws IOException;
+    }
+
+    private static void writeFolder(Path folder, FolderContent content, Placement placement) {
         Path target = folder.toAbsolutePath().normalize();
         Path temporary = temporaryName(target);
         try {
@@ -66,7 +100,7 @@ final class AtomicFiles {
             content.writeTo(temporary);
             syncFiles(temporary);
             syncFolder(temporary);
-            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+            placement.place(temporary, target);
             syncFolder(target.getParent());
         } catch (IOException e) {
             deleteAfter(e, temporary);
@@ -78,6 +112,22 @@ final class AtomicFiles {
             deleteAfter(e, temporary);
             throw e;
         }
+    }
+
+    private static void move(Path from, Path to) throws IOException {
+        Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+    }
+
+    /** Deletes a folder of files, if it is there. */
+    private static void deleteFolder(Path folder) throws IOException {
+        if (Files.isDirectory(folder)) {
+            try (Stream<Path> files = Files.list(folder)) {
+                for (Path file : files.toList()) {
+                    Files.delete(file);
+                }
+            }
+        }
+        Files.deleteIfExists(folder);
     }
 
     static void writeFully(FileChannel channel, ByteBuffer bytes) throws IOException {
@@ -119,14 +169,7 @@ final class AtomicFiles {
 
     private static void deleteAfter(Throwable cause, Path temporary) {
         try {
-            if (Files.isDirectory(temporary)) {
-                try (Stream<Path> files = Files.list(temporary)) {
-                    for (Path file : files.toList()) {
-                        Files.delete(file);
-                    }
-                }
-            }
-            Files.deleteIfExists(temporary);
+            deleteFolder(temporary);
         } catch (IOException e) {
             cause.addSuppressed(e);
         }

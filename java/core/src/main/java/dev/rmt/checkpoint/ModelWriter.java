@@ -39,11 +39,27 @@ public final class ModelWriter {
     public static void write(Path directory, ModelConfig config, WordPieceTokenizer tokenizer, Weights weights) {
         checkParts(config, tokenizer, weights);
         Path target = emptyPlace(directory);
-        AtomicFiles.writeFolder(target, folder -> {
-            Files.write(folder.resolve("config.json"), json(configJson(config, tokenizer, weights.trained())));
-            tokenizer.save(folder);
-            tensors(config, weights).writeInPlace(folder.resolve("model.safetensors"));
-        });
+        AtomicFiles.writeFolder(target, folder -> writeFiles(folder, config, tokenizer, weights));
+    }
+
+    /**
+     * Writes the files of a model into a folder, each in its place: for a folder that is itself written under a temporary
+     * name, as that of a checkpoint.
+     *
+     * @throws IOException if they cannot be written; some of them may be there then
+     * @throws IllegalArgumentException if the parts do not fit together
+     */
+    public static void writeInto(Path folder, ModelConfig config, WordPieceTokenizer tokenizer, Weights weights)
+            throws IOException {
+        checkParts(config, tokenizer, weights);
+        writeFiles(folder, config, tokenizer, weights);
+    }
+
+    private static void writeFiles(Path folder, ModelConfig config, WordPieceTokenizer tokenizer, Weights weights)
+            throws IOException {
+        Files.write(folder.resolve("config.json"), json(configJson(config, tokenizer, weights.trained())));
+        tokenizer.save(folder);
+        tensors(config, weights).writeInPlace(folder.resolve("model.safetensors"));
     }
 
     private static void checkParts(ModelConfig config, WordPieceTokenizer tokenizer, Weights weights) {

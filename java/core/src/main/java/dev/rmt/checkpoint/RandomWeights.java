@@ -58,6 +58,12 @@ public final class RandomWeights implements Weights {
         }
     }
 
+    /** Fills {@code dst[offset ...]} with elements {@code first ...} of a tensor of that name: N(0, deviation) from the seed. */
+    public static void normal(
+            String name, long seed, double standardDeviation, long first, float[] dst, int offset, int count) {
+        new SeededNormal(seed, name, standardDeviation).fill(first, dst, offset, count);
+    }
+
     @Override
     public String describe(String name) {
         return "parameter \"" + name + "\", made from seed " + seed;

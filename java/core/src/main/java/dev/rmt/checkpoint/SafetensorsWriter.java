@@ -94,7 +94,7 @@ public final class SafetensorsWriter {
     }
 
     /** Writes a new file in place, for a folder that is itself written under a temporary name. */
-    void writeInPlace(Path file) throws IOException {
+    public void writeInPlace(Path file) throws IOException {
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
             writeTo(channel);
         }

@@ -8,12 +8,17 @@ import org.bytedeco.javacpp.annotation.Platform;
 import org.bytedeco.javacpp.annotation.Properties;
 
 /**
- * The native methods: the functions of rmt.h, flattened by rmt_jni.h. JavaCPP generates their JNI glue at build time;
+ * The native methods: the functions of rmt.h, flattened by rmt_jni.h and rmt_jni_training.h. JavaCPP generates their JNI glue at build time;
  * its run-time library is not used. Handles are addresses, 0 for none; texts are NUL-terminated UTF-8. Nothing here
- * checks anything: only {@link NativeDevice}, {@link NativeModel} and {@link NativeMemory} may call it.
+ * checks anything: only {@link NativeDevice}, {@link NativeModel}, {@link NativeMemory} and {@link NativeTrainer}
+ * may call it.
  */
 @NoException
-@Properties(@Platform(include = "rmt_jni.h", link = "rmt_static", compiler = "cpp17"))
+@Properties(
+        @Platform(
+                include = {"rmt_jni.h", "rmt_jni_training.h"},
+                link = "rmt_static",
+                compiler = "cpp17"))
 final class Rmt {
     static final int ABI_VERSION = 2;
 
@@ -176,4 +181,146 @@ final class Rmt {
             float[] logits,
             @Cast("char*") byte[] error,
             int errorSize);
+
+    @Name("rmt_jni_trainer_required_bytes")
+    static native int trainerRequiredBytes(
+            @Cast("int64_t") long device,
+            @Const int[] shape,
+            float layerNormEps,
+            @Cast("const int64_t*") long[] sizes,
+            @Cast("int64_t*") long[] bytes,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_create")
+    static native int trainerCreate(
+            @Cast("int64_t") long device,
+            @Const int[] shape,
+            float layerNormEps,
+            @Cast("const int64_t*") long[] sizes,
+            @Cast("int64_t*") long[] trainer,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_num_parameters")
+    static native int trainerNumParameters(@Cast("int64_t") long trainer);
+
+    @Name("rmt_jni_trainer_parameter_info")
+    static native int trainerParameterInfo(
+            @Cast("int64_t") long trainer,
+            int index,
+            @Cast("char*") byte[] name,
+            @Cast("int64_t*") long[] dims,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_set_values")
+    static native int trainerSetValues(
+            @Cast("int64_t") long trainer,
+            int which,
+            int index,
+            @Const float[] values,
+            @Cast("int64_t") long offset,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_get_values")
+    static native int trainerGetValues(
+            @Cast("int64_t") long trainer,
+            int which,
+            int index,
+            float[] values,
+            @Cast("int64_t") long offset,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_set_state")
+    static native int trainerSetState(
+            @Cast("int64_t") long trainer,
+            int state,
+            @Const float[] values,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_get_state")
+    static native int trainerGetState(
+            @Cast("int64_t") long trainer,
+            int state,
+            float[] values,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_set_state_gradient")
+    static native int trainerSetStateGradient(
+            @Cast("int64_t") long trainer,
+            int state,
+            @Const float[] values,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_get_state_gradient")
+    static native int trainerGetStateGradient(
+            @Cast("int64_t") long trainer,
+            int state,
+            float[] values,
+            @Cast("int64_t") long count,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_clear_state_gradient")
+    static native int trainerClearStateGradient(
+            @Cast("int64_t") long trainer, int state, @Cast("char*") byte[] error, int errorSize);
+
+    @Name("rmt_jni_trainer_run")
+    static native int trainerRun(
+            @Cast("int64_t") long trainer,
+            int backward,
+            int tape,
+            int withLoss,
+            int recompute,
+            int batchSize,
+            int inputLength,
+            @Const int[] ids,
+            @Const int[] lengths,
+            @Const int[] readState,
+            @Const int[] writeState,
+            @Const int[] readMemoryStart,
+            @Const int[] writeMemoryStart,
+            @Const int[] headPosition,
+            @Const int[] labels,
+            @Const float[] labelWeights,
+            @Const int[] probeRows,
+            @Const float[] probeWeights,
+            int numProbes,
+            @Cast("const int64_t*") long[] dropoutKeys,
+            float hiddenDropout,
+            float attentionDropout,
+            double[] losses,
+            float[] logits,
+            double[] probeLosses,
+            int[] probePredictions,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_step")
+    static native int trainerStep(
+            @Cast("int64_t") long trainer,
+            @Const double[] rates,
+            int decayEverything,
+            double gradientScale,
+            @Cast("int64_t") long step,
+            double[] gradientNorm,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_trainer_clear_gradients")
+    static native int trainerClearGradients(@Cast("int64_t") long trainer, @Cast("char*") byte[] error, int errorSize);
+
+    @Name("rmt_jni_trainer_destroy")
+    static native void trainerDestroy(@Cast("int64_t") long trainer);
 }

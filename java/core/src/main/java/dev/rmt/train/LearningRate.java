@@ -1,51 +1,50 @@
 package dev.rmt.train;
 
 /**
- * The learning rate over a stage: it rises linearly for {@code warmup} steps, stays at its peak, and falls linearly from a given
- * share of the stage on.
+ * A learning rate that climbs linearly, stays, and falls linearly.
  *
- * @param peak highest rate, more than 0
- * @param warmup steps of the rise; 0: none
- * @param decayFrom share of the stage's steps after which it falls, 0 ... 1; 1: it does not, 0: it falls behind the warm-up
- * @param last rate to which it falls by the end of the stage
+ * @param peak the highest rate
+ * @param floor what it falls to, reached one step after the last
+ * @param warmUp steps of the climb: step s of them has peak x (s + 1) / warmUp
+ * @param decayFrom share of the steps after which it falls, 0 ... 1; 0: right after the climb, 1: never
  */
-public record LearningRate(double peak, long warmup, double decayFrom, double last) {
+public record LearningRate(double peak, double floor, long warmUp, double decayFrom) {
     public LearningRate {
-        if (!(peak > 0 && peak <= 10)) {
-            throw new IllegalArgumentException(
-                    "The peak of the learning rate is " + peak + "; it must be more than 0, at most 10.");
+        if (!(peak >= 0 && peak < 1e3) || !(floor >= 0 && floor <= peak)) {
+            throw new IllegalArgumentException("The learning rate is " + peak + " with a floor of " + floor
+                    + "; the floor must lie between 0 and the rate.");
         }
-        if (warmup < 0) {
-            throw new IllegalArgumentException("The warm-up takes " + warmup + " steps; it must be 0 or more.");
+        if (warmUp < 0) {
+            throw new IllegalArgumentException("The warm-up has " + warmUp + " steps; it must be 0 or more.");
         }
         if (!(decayFrom >= 0 && decayFrom <= 1)) {
             throw new IllegalArgumentException(
-                    "The learning rate falls from " + decayFrom + " of the stage on; it must be 0 ... 1.");
-        }
-        if (!(last >= 0 && last <= peak)) {
-            throw new IllegalArgumentException("The learning rate falls to " + last
-                    + "; it must be 0 or more, and no more than its peak " + peak + ".");
+                    "The rate falls from " + decayFrom + " of the steps on; it must be 0 to 1.");
         }
     }
 
-    public static LearningRate constant(double rate) {
-        return new LearningRate(rate, 0, 1, rate);
+    /** The same rate at every step after a climb. */
+    public static LearningRate constant(double rate, long warmUp) {
+        return new LearningRate(rate, 0, warmUp, 1);
+    }
+
+    /** A climb, then a fall to 0: the paper's. */
+    public static LearningRate linear(double peak, long warmUp) {
+        return new LearningRate(peak, 0, warmUp, 0);
     }
 
     /**
-     * The rate of a step.
-     *
      * @param step counted from 0
      * @param steps of the stage
      */
     public double at(long step, long steps) {
-        if (step < warmup) {
-            return peak * (step + 1) / warmup;
+        if (step < warmUp) {
+            return peak * (step + 1) / warmUp;
         }
-        double start = Math.max(warmup, decayFrom * steps);
-        if (step < start || start >= steps) {
+        long fall = Math.max(warmUp, Math.round(decayFrom * steps));
+        if (step < fall || fall >= steps) {
             return peak;
         }
-        return peak + (last - peak) * (step - start) / (steps - start);
+        return floor + (peak - floor) * Math.max(0, steps - step) / (steps - fall);
     }
 }

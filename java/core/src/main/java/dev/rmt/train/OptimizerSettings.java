@@ -1,16 +1,18 @@
 package dev.rmt.train;
 
+import dev.rmt.internal.AdamW;
+
 /**
- * AdamW and what is done to gradients before it (Loshchilov and Hutter, arXiv 1711.05101).
+ * AdamW with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101).
  *
  * @param beta1 decay of the mean of gradients
  * @param beta2 decay of the mean of their squares
- * @param epsilon added to the root of the latter
- * @param weightDecay weights lose learning rate x weightDecay of themselves in a step
- * @param decayEverything whether biases and LayerNorm do so too; the paper's setting
- * @param clipValue each number of the gradient is clipped to -clipValue ... clipValue; 0: not
- * @param clipNorm then the whole gradient is scaled to at most this norm; 0: not
- * @param averageDecay of the moving average of the weights; 0: none is kept
+ * @param epsilon added to the root of the second
+ * @param weightDecay times the learning rate and the weight is taken off each weight
+ * @param decayEverything whether biases and LayerNorm parameters decay too
+ * @param clipValue each element of the gradient is clipped to at most this; 0: not
+ * @param clipNorm then the gradient is scaled to at most this global norm; 0: not
+ * @param averageDecay of the moving average of the weights; 0: no average is kept
  */
 public record OptimizerSettings(
         double beta1,
@@ -22,31 +24,56 @@ public record OptimizerSettings(
         double clipNorm,
         double averageDecay) {
     public OptimizerSettings {
-        requireShare("beta1", beta1);
-        requireShare("beta2", beta2);
-        requireShare("decay of the average", averageDecay);
-        if (!(epsilon > 0 && epsilon <= 1)) {
-            throw new IllegalArgumentException("epsilon is " + epsilon + "; it must be more than 0, at most 1.");
-        }
-        requireNotNegative("weight decay", weightDecay);
-        requireNotNegative("value that gradients are clipped to", clipValue);
-        requireNotNegative("norm that gradients are clipped to", clipNorm);
+        require(beta1 >= 0 && beta1 < 1, "beta1", beta1, "0 or more and below 1");
+        require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 or more and below 1");
+        require(epsilon > 0 && epsilon < 1, "epsilon", epsilon, "more than 0 and below 1");
+        require(weightDecay >= 0 && weightDecay < 1e3, "weight decay", weightDecay, "0 or more");
+        require(clipValue >= 0 && clipValue < 1e12, "clip value", clipValue, "0 (none) or more");
+        require(clipNorm >= 0 && clipNorm < 1e12, "clip norm", clipNorm, "0 (none) or more");
+        require(averageDecay >= 0 && averageDecay < 1, "decay of the average", averageDecay, "0 or more and below 1");
     }
 
-    /** Those of PyTorch: betas 0.9 and 0.999, epsilon 1e-8, weight decay 0.01 but for biases and norms; nothing is clipped. */
-    public static OptimizerSettings defaults() {
-        return new OptimizerSettings(0.9, 0.999, 1e-8, 0.01, false, 0, 0, 0);
-    }
-
-    private static void requireShare(String what, double value) {
-        if (!(value >= 0 && value < 1)) {
-            throw new IllegalArgumentException("The " + what + " is " + value + "; it must be 0 or more, less than 1.");
+    private static void require(boolean condition, String what, double value, String wanted) {
+        if (!condition) {
+            throw new IllegalArgumentException("The " + what + " is " + value + "; it must be " + wanted + ".");
         }
     }
 
-    private static void requireNotNegative(String what, double value) {
-        if (!(value >= 0 && value < Double.POSITIVE_INFINITY)) {
-            throw new IllegalArgumentException("The " + what + " is " + value + "; it must be 0 or more.");
-        }
+    /** Betas 0.9 and 0.999, epsilon 1e-8, decay 0.01 on all but biases and LayerNorm, norm clipped to 1, no average. */
+    public static OptimizerSettings usual() {
+        return new OptimizerSettings(0.9, 0.999, 1e-8, 0.01, false, 0, 1, 0);
+    }
+
+    public OptimizerSettings withBetas(double first, double second) {
+        return new OptimizerSettings(
+                first, second, epsilon, weightDecay, decayEverything, clipValue, clipNorm, averageDecay);
+    }
+
+    public OptimizerSettings withWeightDecay(double decay, boolean everything) {
+        return new OptimizerSettings(beta1, beta2, epsilon, decay, everything, clipValue, clipNorm, averageDecay);
+    }
+
+    public OptimizerSettings withClipping(double value, double norm) {
+        return new OptimizerSettings(beta1, beta2, epsilon, weightDecay, decayEverything, value, norm, averageDecay);
+    }
+
+    public OptimizerSettings withAverageDecay(double decay) {
+        return new OptimizerSettings(beta1, beta2, epsilon, weightDecay, decayEverything, clipValue, clipNorm, decay);
+    }
+
+    /** @param step counted from 1 since the moments were zero */
+    AdamW step(double learningRate, double gradientScale, long step) {
+        return new AdamW(
+                learningRate,
+                beta1,
+                beta2,
+                epsilon,
+                weightDecay,
+                decayEverything,
+                gradientScale,
+                clipValue,
+                clipNorm,
+                averageDecay,
+                step);
     }
 }
