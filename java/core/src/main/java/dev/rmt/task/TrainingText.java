@@ -53,14 +53,20 @@ public final class TrainingText {
             int[] ids = tokenizer.encode(place);
             placeEnds[ids[ids.length - 1]] = true;
         }
-        for (List<String> facts : List.of(TaskWords.movements(), TaskWords.relations())) {
-            for (String fact : facts) {
-                int[] ids = sentences.get(fact);
-                int[] spoken = Arrays.copyOf(ids, ids.length - 1); // a full stop ends it, or not
-                factsByEnd
-                        .computeIfAbsent(spoken[spoken.length - 1], end -> new ArrayList<>())
-                        .add(spoken);
+        List<String> facts = new ArrayList<>(TaskWords.movements());
+        facts.addAll(TaskWords.relations());
+        // "The garden is north of the garden." is no fact of the tasks, but as good as one where it is asked for.
+        for (int place = 0; place < TaskWords.PLACES.size(); place++) {
+            for (int direction = 0; direction < TaskWords.DIRECTIONS.size(); direction++) {
+                facts.add(TaskWords.relation(place, direction, place));
             }
+        }
+        for (String fact : facts) {
+            int[] ids = tokenizer.encode(fact);
+            int[] spoken = Arrays.copyOf(ids, ids.length - 1); // a full stop ends it, or not
+            factsByEnd
+                    .computeIfAbsent(spoken[spoken.length - 1], end -> new ArrayList<>())
+                    .add(spoken);
         }
         this.noise = new int[(int) noise.tokens()];
         noise.copy(0, this.noise, 0, this.noise.length);
@@ -193,21 +199,32 @@ public final class TrainingText {
     }
 
     /**
-     * Spoils every fact in a segment but those that were put there: noise and near-facts side by side may spell one.
+     * Spoils every fact in a segment but those that were put there: noise and near-facts side by side may spell one, with the
+     * first words of a fact too ("Mary went to" before "the garden is north of the office").
      *
      * @param ids of the content
-     * @param wanted where the last places of wanted facts end
+     * @param wanted facts by where their last places end; none of their tokens is changed
      */
-    public void removeFacts(int[] ids, Set<Integer> wanted, SplittableRandom random) {
+    public void removeFacts(int[] ids, Map<Integer, TaskFact> wanted, SplittableRandom random) {
         for (int end : factEnds(ids)) {
-            if (!wanted.contains(end)) {
+            if (!wanted.containsKey(end)) {
+                int at = end;
+                while (isPartOf(wanted, at)) {
+                    at--;
+                }
                 int id;
                 do {
                     id = saladIds[random.nextInt(saladIds.length)];
-                } while (placeEnds[id]);
-                ids[end] = id;
+                } while (placeEnds[id] || id == ids[at]);
+                ids[at] = id;
             }
         }
+    }
+
+    private boolean isPartOf(Map<Integer, TaskFact> facts, int position) {
+        return facts.entrySet().stream()
+                .anyMatch(fact ->
+                        position <= fact.getKey() + 1 && position >= fact.getKey() - lastPlaceEnd(fact.getValue()));
     }
 
     /** Where the last places of all facts end that these ids spell. */

@@ -136,17 +136,19 @@ final class CurriculumReader {
 
     private static SampleSettings samples(YamlMap map) {
         YamlMap tasks = map.map("tasks");
-        SampleSettings samples = new SampleSettings(
+        double memorize = tasks.number("memorize", 0);
+        double detect = tasks.number("detect", 0);
+        double reason = tasks.number("reason", 0);
+        tasks.end();
+        return new SampleSettings(
                 map.integer("segments", 1),
                 map.flag("varied", false),
                 map.integer("batch", 1),
-                tasks.number("memorize", 0),
-                tasks.number("detect", 0),
-                tasks.number("reason", 0),
+                memorize,
+                detect,
+                reason,
                 map.word("placement", Placement.ANY, Placement.values()),
                 map.word("loss", SampleSettings.Loss.LAST, SampleSettings.Loss.values()));
-        tasks.end();
-        return samples;
     }
 
     private static TaskSettings documents(YamlMap map) {

@@ -281,7 +281,7 @@ public final class TaskBatches implements TrainingData {
                 ends.put(at + text.lastPlaceEnd(fact), fact);
                 taken += ids.length;
             }
-            text.removeFacts(content, ends.keySet(), random);
+            text.removeFacts(content, ends, random);
             return content;
         }
 

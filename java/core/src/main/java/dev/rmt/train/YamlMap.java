@@ -17,6 +17,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Function;
+import java.util.stream.Collectors;
 
 /**
  * A mapping of a YAML file that is read key by key. What is wrong with it is said with the file and the path of the key; a key
@@ -50,7 +51,10 @@ final class YamlMap {
             return new YamlMap(file, "", (ObjectNode) node);
         } catch (JsonProcessingException e) {
             long line = e.getLocation() == null ? -1 : e.getLocation().getLineNr();
-            String what = e.getOriginalMessage().lines().findFirst().orElse("it is not YAML");
+            String what = e.getOriginalMessage()
+                    .lines()
+                    .filter(part -> !part.startsWith(" ")) // not the excerpts of the text
+                    .collect(Collectors.joining(", "));
             throw new InputException(file + (line > 0 ? ", line " + line : "") + ": " + what + ".", e);
         }
     }
@@ -234,6 +238,7 @@ final class YamlMap {
             end();
             return made;
         } catch (IllegalArgumentException e) {
+            end(); // a misspelled key may be the reason
             throw new InputException(file + ": " + (path.isEmpty() ? "" : path + ": ") + e.getMessage(), e);
         }
     }
