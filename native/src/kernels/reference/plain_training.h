@@ -1,18 +1,16 @@
 // plain_training.h - the operations of training.h as plain loops, with activations and gradients of type Real.
-//
-// Weights, moments and averages are kept as float, so that what a caller can read is all there is and a run that is
-// stopped and resumed goes on with the same bits; each step is computed in double.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <new>
 #include <vector>
 
 #include "kernels/dropout.h"
 #include "kernels/reference/plain_rows.h"
+#include "kernels/reference/plain_tape.h"
 #include "kernels/reference/plain_tensors.h"
+#include "kernels/reference/plain_trainer.h"
 #include "kernels/training.h"
 
 namespace rmt {
@@ -20,13 +18,32 @@ namespace rmt {
 template <typename Real>
 class PlainTraining : private PlainRows<Real> {
  public:
+  using Optimizer = PlainOptimizer<Real>;
+
   static const TrainingBackend *table() {
-    static const TrainingBackend training = {trainer_bytes,      create_trainer, destroy_trainer, write_values,
-                                             read_values,        tape_bytes,     create_tape,     destroy_tape,
-                                             begin_segment,      embed,          attention_block, feed_forward_block,
-                                             read_row,           clear_dx,       add_to_dx,       feed_forward_backward,
-                                             attention_backward, embed_backward, rows_linear,     rows_linear_backward,
-                                             clear_gradients,    gradient_norm,  update};
+    static const TrainingBackend training = {Optimizer::trainer_bytes,
+                                             Optimizer::create_trainer,
+                                             Optimizer::destroy_trainer,
+                                             Optimizer::write_values,
+                                             Optimizer::read_values,
+                                             tape_bytes,
+                                             create_tape,
+                                             destroy_tape,
+                                             begin_segment,
+                                             embed,
+                                             attention_block,
+                                             feed_forward_block,
+                                             read_row,
+                                             clear_dx,
+                                             add_to_dx,
+                                             feed_forward_backward,
+                                             attention_backward,
+                                             embed_backward,
+                                             rows_linear,
+                                             rows_linear_backward,
+                                             Optimizer::clear_gradients,
+                                             Optimizer::gradient_norm,
+                                             Optimizer::update};
     return &training;
   }
 
@@ -38,165 +55,20 @@ class PlainTraining : private PlainRows<Real> {
   using Rows::linear;
   using Rows::linear_backward;
   using Rows::softmax;
+  using Trainer = PlainTrainer<Real>;
+  using Tape = PlainTape<Real>;
+  using Layer = typename Tape::Layer;
+  using Norm = typename Tape::Norm;
   using Buffer = std::vector<Real>;
 
-  // ---- trainer ----
-
-  struct Trainer {
-    Trainer(const ModelShape &shape, bool with_average)
-        : weights(shape), gradients(shape), first_moment(shape), second_moment(shape), keep_average(with_average) {
-      if (keep_average) average.emplace_back(shape);
-    }
-
-    PlainTensors<float> &kept(Values which) {
-      switch (which) {
-        case Values::kFirstMoment:
-          return first_moment;
-        case Values::kSecondMoment:
-          return second_moment;
-        case Values::kAverage:
-          return average.front();
-        default:
-          return weights;
-      }
-    }
-
-    PlainTensors<float> weights;
-    PlainTensors<Real> gradients;
-    PlainTensors<float> first_moment;
-    PlainTensors<float> second_moment;
-    bool keep_average;
-    std::vector<PlainTensors<float>> average;  // one where it is kept, else none
-  };
-
-  static int64_t trainer_bytes(const ModelShape &shape, bool keep_average) {
-    return static_cast<int64_t>(sizeof(Trainer)) + PlainTensors<Real>::bytes(shape) +
-           (keep_average ? 4 : 3) * PlainTensors<float>::bytes(shape);
-  }
-
-  static void *create_trainer(const ModelShape &shape, bool keep_average) {
-    try {
-      return new Trainer(shape, keep_average);
-    } catch (const std::bad_alloc &) {
-      return nullptr;
-    }
-  }
-
-  static void destroy_trainer(void *trainer) { delete static_cast<Trainer *>(trainer); }
-
-  static void write_values(const ModelShape &shape, void *trainer, Values which, Tensor tensor, int32_t layer,
-                           const float *values, int64_t offset, int64_t count) {
-    auto &kept = *static_cast<Trainer *>(trainer);
-    if (which == Values::kGradients) {
-      kept.gradients.write(shape, tensor, layer, values, offset, count);
-    } else {
-      kept.kept(which).write(shape, tensor, layer, values, offset, count);
-    }
-  }
-
-  static void read_values(const ModelShape &shape, const void *trainer, Values which, Tensor tensor, int32_t layer,
-                          float *values, int64_t offset, int64_t count) {
-    auto &kept = *static_cast<Trainer *>(const_cast<void *>(trainer));
-    if (which == Values::kGradients) {
-      kept.gradients.read(shape, tensor, layer, values, offset, count);
-    } else {
-      kept.kept(which).read(shape, tensor, layer, values, offset, count);
-    }
-  }
-
-  // ---- tape: rows of all documents of a segment, one document behind the other ----
-
-  // What the backward of a LayerNorm needs.
-  struct Norm {
-    Buffer normalized;  // (rows, H): before weight and bias
-    Buffer scale;       // (rows): 1 / standard deviation
-  };
-
-  struct Layer {
-    Buffer queries;  // (rows, H), like the next three
-    Buffer keys;
-    Buffer values;
-    Buffer attended;  // what the heads put together, before the output linear
-    Norm attention_norm;
-    Buffer a;      // (rows, H): output of the attention block
-    Buffer inner;  // (rows, F): before GELU
-    Norm output_norm;
-  };
-
-  struct Tape {
-    std::vector<int64_t> begin;  // (max_batch_size): first row of each document
-    std::vector<Buffer> x;       // (L + 1) of (rows, H)
-    Norm embedding_norm;
-    std::vector<Layer> layers;  // (L)
-    Buffer dx;                  // (rows, H)
-    // Of one document, in attention_backward:
-    Buffer dqueries;  // (max_input_length, H)
-    Buffer dkeys;
-    Buffer dvalues;
-    // Of one row:
-    Buffer scores;      // (max_input_length)
-    Buffer dscores;     // (max_input_length)
-    Buffer hidden;      // (H)
-    Buffer dhidden;     // (H)
-    Buffer activation;  // (F)
-    Buffer dinner;      // (F)
-  };
-
-  // Calls visit(buffer, elements) for each buffer of a tape whose vectors of buffers have their sizes.
-  template <typename Visit>
-  static void for_each_buffer(Tape &tape, const ModelShape &shape, const TapeLimits &limits, Visit visit) {
-    const int64_t rows = limits.max_total_length;
-    const int64_t hidden = rows * shape.hidden_size;
-    const auto visit_norm = [&](Norm &norm) {
-      visit(norm.normalized, hidden);
-      visit(norm.scale, rows);
-    };
-    for (Buffer &level : tape.x) visit(level, hidden);
-    visit_norm(tape.embedding_norm);
-    for (Layer &layer : tape.layers) {
-      for (Buffer *buffer : {&layer.queries, &layer.keys, &layer.values, &layer.attended, &layer.a}) {
-        visit(*buffer, hidden);
-      }
-      visit_norm(layer.attention_norm);
-      visit(layer.inner, rows * shape.intermediate_size);
-      visit_norm(layer.output_norm);
-    }
-    visit(tape.dx, hidden);
-    for (Buffer *buffer : {&tape.dqueries, &tape.dkeys, &tape.dvalues}) {
-      visit(*buffer, int64_t{limits.max_input_length} * shape.hidden_size);
-    }
-    for (Buffer *buffer : {&tape.scores, &tape.dscores}) visit(*buffer, int64_t{limits.max_input_length});
-    for (Buffer *buffer : {&tape.hidden, &tape.dhidden}) visit(*buffer, int64_t{shape.hidden_size});
-    for (Buffer *buffer : {&tape.activation, &tape.dinner}) visit(*buffer, int64_t{shape.intermediate_size});
-  }
-
-  static void resize_lists(Tape &tape, const ModelShape &shape, const TapeLimits &limits) {
-    tape.begin.resize(limits.max_batch_size);
-    tape.x.resize(shape.num_layers + 1);
-    tape.layers.resize(shape.num_layers);
-  }
+  // ---- tape ----
 
   static int64_t tape_bytes(const ModelShape &shape, const TapeLimits &limits, int32_t) {
-    Tape empty;
-    resize_lists(empty, shape, limits);
-    int64_t reals = 0;
-    for_each_buffer(empty, shape, limits, [&](Buffer &, int64_t elements) { reals += elements; });
-    return static_cast<int64_t>(sizeof(Tape)) + shape.num_layers * static_cast<int64_t>(sizeof(Layer)) +
-           (shape.num_layers + 1) * static_cast<int64_t>(sizeof(Buffer)) +
-           limits.max_batch_size * static_cast<int64_t>(sizeof(int64_t)) + reals * static_cast<int64_t>(sizeof(Real));
+    return Tape::bytes(shape, limits);
   }
 
   static void *create_tape(const ModelShape &shape, const TapeLimits &limits, int32_t) {
-    auto *tape = new (std::nothrow) Tape;
-    if (tape == nullptr) return nullptr;
-    try {
-      resize_lists(*tape, shape, limits);
-      for_each_buffer(*tape, shape, limits, [](Buffer &buffer, int64_t elements) { buffer.resize(elements); });
-      return tape;
-    } catch (const std::bad_alloc &) {
-      delete tape;
-      return nullptr;
-    }
+    return Tape::create(shape, limits);
   }
 
   static void destroy_tape(void *tape) { delete static_cast<Tape *>(tape); }
@@ -603,68 +475,6 @@ class PlainTraining : private PlainRows<Real> {
         din[r * size.columns + i] = static_cast<float>(sum);
       }
     }
-  }
-
-  // ---- optimizer ----
-
-  static void clear_gradients(const TrainingContext &context) {
-    auto &trainer = *static_cast<Trainer *>(context.trainer);
-    PlainTensors<Real>::for_each(*context.shape, [&](Tensor tensor, int32_t layer, const TensorSize &size) {
-      std::fill_n(trainer.gradients.get(tensor, layer), size.rows * size.columns, Real{0});
-    });
-  }
-
-  // Global norm of the gradient, scaled and then clipped by value.
-  static double norm_after(const TrainingContext &context, double scale, double clip_value) {
-    const auto &trainer = *static_cast<Trainer *>(context.trainer);
-    double squares = 0;
-    PlainTensors<Real>::for_each(*context.shape, [&](Tensor tensor, int32_t layer, const TensorSize &size) {
-      const Real *gradient = trainer.gradients.get(tensor, layer);
-      for (int64_t i = 0; i < size.rows * size.columns; ++i) {
-        const double value = clipped(gradient[i] * scale, clip_value);
-        squares += value * value;
-      }
-    });
-    return std::sqrt(squares);
-  }
-
-  static double clipped(double value, double limit) {
-    return limit > 0 ? std::max(-limit, std::min(limit, value)) : value;
-  }
-
-  static double gradient_norm(const TrainingContext &context, double scale) { return norm_after(context, scale, 0); }
-
-  static void update(const TrainingContext &context, const AdamW &options) {
-    auto &trainer = *static_cast<Trainer *>(context.trainer);
-    double norm_scale = 1;
-    if (options.clip_norm > 0) {
-      const double norm = norm_after(context, options.gradient_scale, options.clip_value);
-      if (norm > options.clip_norm) norm_scale = options.clip_norm / norm;
-    }
-    const double first_correction = 1 - std::pow(options.beta1, static_cast<double>(options.step));
-    const double second_correction = 1 - std::pow(options.beta2, static_cast<double>(options.step));
-    PlainTensors<Real>::for_each(*context.shape, [&](Tensor tensor, int32_t layer, const TensorSize &size) {
-      const Real *gradient = trainer.gradients.get(tensor, layer);
-      float *weight = trainer.weights.get(tensor, layer);
-      float *first = trainer.first_moment.get(tensor, layer);
-      float *second = trainer.second_moment.get(tensor, layer);
-      float *average = trainer.keep_average ? trainer.average.front().get(tensor, layer) : nullptr;
-      const bool decays = options.decay_everything || !is_bias_or_norm(tensor);
-      const double decay = decays ? options.learning_rate * options.weight_decay : 0;
-      for (int64_t i = 0; i < size.rows * size.columns; ++i) {
-        const double g = clipped(gradient[i] * options.gradient_scale, options.clip_value) * norm_scale;
-        const double m = options.beta1 * first[i] + (1 - options.beta1) * g;
-        const double v = options.beta2 * second[i] + (1 - options.beta2) * g * g;
-        first[i] = static_cast<float>(m);
-        second[i] = static_cast<float>(v);
-        const double step = (m / first_correction) / (std::sqrt(v / second_correction) + options.epsilon);
-        const double w = weight[i] - decay * weight[i] - options.learning_rate * step;
-        weight[i] = static_cast<float>(w);
-        if (average != nullptr) {
-          average[i] = static_cast<float>(average[i] * options.average_decay + w * (1 - options.average_decay));
-        }
-      }
-    });
   }
 };
 
