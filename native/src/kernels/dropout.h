@@ -32,10 +32,15 @@ static inline uint32_t dropout_mix(uint32_t h) {
   return h;
 }
 
+// The hash of a site; its rows follow as dropout_mix(dropout_site(...) + row).
+static inline uint32_t dropout_site(uint64_t key, uint32_t site) {
+  const uint32_t folded = dropout_mix(static_cast<uint32_t>(key) + 0x9e3779b9u) ^ static_cast<uint32_t>(key >> 32);
+  return dropout_mix(folded ^ dropout_mix(site));
+}
+
 // The hash of a site and row; the columns follow as dropout_mix(dropout_row(...) + column).
 static inline uint32_t dropout_row(uint64_t key, uint32_t site, uint32_t row) {
-  const uint32_t folded = dropout_mix(static_cast<uint32_t>(key) + 0x9e3779b9u) ^ static_cast<uint32_t>(key >> 32);
-  return dropout_mix(dropout_mix(folded ^ dropout_mix(site)) + row);
+  return dropout_mix(dropout_site(key, site) + row);
 }
 
 static inline uint32_t dropout_threshold(float probability) {

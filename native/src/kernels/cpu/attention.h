@@ -1,6 +1,7 @@
 // attention.h - softmax attention of one head for the rows of one slice, without the T x T matrix of scores.
 #pragma once
 
+#include "kernels/cpu/dropped.h"
 #include "kernels/cpu/layout.h"
 
 namespace rmt::RMT_ISA {
@@ -142,13 +143,33 @@ RMT_INLINE void exponentials(float *scores, int32_t num_keys, Vec scale, const V
   for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = (part[v][0] + part[v][1]) + (part[v][2] + part[v][3]);
 }
 
+// What training wants besides the context. The weight of a key is 2^(score x scale + base) x inverse_sum.
+struct AttentionTape {
+  float *base;             // (rows of the slice)
+  float *inverse_sum;      // likewise
+  const Dropped *weights;  // which weights are dropped; null: none
+};
+
+// Drops weights of the keys from position `first_key` on.
+template <int32_t kNumVectors>
+inline void drop_weights(const Dropped &dropped, int32_t first_row, int32_t first_key, int32_t num_keys,
+                         float *weights) {
+  for (int32_t v = 0; v < kNumVectors; ++v) {
+    const BitVec rows = dropped.hash_of_rows(first_row + v * kLanes);
+    for (int32_t j = 0; j < num_keys; ++j) {
+      float *w = weights + j * kRows + v * kLanes;
+      store(w, dropped.keep(rows + static_cast<uint32_t>(first_key + j), load(w)));
+    }
+  }
+}
+
 // context = softmax(query x keys^T / sqrt(head_size)) x values for the rows of a slice, with a running maximum and sum
 // over blocks of keys. `query` and `context` point at the slice's rows in the first column of the head; `scratch` holds
 // (kKeyBlock + head_size) x kRows values. Rows behind `length` get some finite value. `first_row` is the position of
-// the slice's first row, used if `causal`.
+// the slice's first row, used if `causal`. `tape` is null but in training.
 template <int32_t kNumVectors>
 inline void attend(const AttentionHead &head, const float *query, int32_t first_row, bool causal, float *scratch,
-                   float *context) {
+                   float *context, const AttentionTape *tape = nullptr) {
   float *const scores = scratch;
   float *const output = scratch + kKeyBlock * kRows;
   const Vec scale = splat(head.scale);
@@ -192,6 +213,9 @@ inline void attend(const AttentionHead &head, const float *query, int32_t first_
     exponentials<kNumVectors>(scores, num_keys, scale, base, block_sum);
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = fma(sum[v], keep[v], block_sum[v]);
+    if (tape != nullptr && tape->weights != nullptr) {
+      drop_weights<kNumVectors>(*tape->weights, first_row, block, num_keys, scores);
+    }
 
     const float *values = head.values + block_offset;
     const bool first = block == 0;
@@ -207,6 +231,12 @@ inline void attend(const AttentionHead &head, const float *query, int32_t first_
   }
 
   for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = 1.0f / sum[v];
+  if (tape != nullptr) {
+    for (int32_t v = 0; v < kNumVectors; ++v) {
+      store(tape->base + v * kLanes, -maximum[v] * scale);
+      store(tape->inverse_sum + v * kLanes, sum[v]);
+    }
+  }
   for (int32_t d = 0; d < head.head_size; ++d) {
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) {

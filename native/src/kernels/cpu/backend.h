@@ -9,6 +9,8 @@
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/memory.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/cpu/tasks.h"
+#include "kernels/cpu/training.h"
 #include "kernels/thread_pool.h"
 
 #define RMT_JOIN_(a, b) a##b
@@ -32,23 +34,6 @@ int64_t weights_bytes(const ModelShape &shape) {
 void *create_weights(const ModelShape &shape) { return allocate_zeroed(weights_bytes(shape)); }
 
 void destroy_weights(void *weights) { release(weights); }
-
-// Calls copy(place of the element, index into the caller's values, stride, count) for each run of `count` elements.
-template <typename Copy>
-void for_each_run(const ModelShape &shape, Tensor tensor, int32_t layer, int64_t offset, int64_t count,
-                  const Copy &copy) {
-  const int64_t begin = WeightsLayout(shape).at(tensor, layer);
-  const TensorShape tensor_dims = tensor_shape(shape, tensor);
-  for (int64_t done = 0; done < count;) {
-    const int64_t row = (offset + done) / tensor_dims.columns;
-    const int64_t column = (offset + done) % tensor_dims.columns;
-    const int64_t rest_of_row = tensor_dims.columns - column;
-    const int64_t run_length = rest_of_row < count - done ? rest_of_row : count - done;
-    const Run run = run_of(tensor_dims, row, column);
-    copy(begin + run.offset, run.stride, done, run_length);
-    done += run_length;
-  }
-}
 
 void write_tensor(const ModelShape &shape, void *weights, Tensor tensor, int32_t layer, const float *values,
                   int64_t offset, int64_t count) {
@@ -109,69 +94,13 @@ struct Job {
   }
 };
 
-// Appends slices to the lists of the workspace, `group` of a block to a task at most.
-struct TaskList {
-  Task *tasks;
-  Slice *slices;
-  int32_t group;
-  int32_t num_tasks = 0;
-  int32_t num_slices = 0;
-
-  void add(int32_t block, const Slice &slice) {
-    if (num_tasks == 0 || tasks[num_tasks - 1].block != block || tasks[num_tasks - 1].num_slices == group) {
-      tasks[num_tasks++] = {block, num_slices, 0};
-    }
-    tasks[num_tasks - 1].num_slices++;
-    slices[num_slices++] = slice;
-  }
-};
-
-void add_valid_panels(const RowBlock &block, int32_t index, TaskList *list) {
-  const int32_t panels = divide_up(block.length, kRows);
-  for (int32_t p = 0; p < panels; ++p) list->add(index, {p, 0, kVectors});
-}
-
-// Panels with chosen rows; of a panel in which one vector holds them all, only that vector.
-void add_chosen_panels(const RowBlock &block, int32_t index, TaskList *list) {
-  if (block.num_rows == 0) {
-    add_valid_panels(block, index, list);
-    return;
-  }
-  const int32_t panels = divide_up(block.length, kRows);
-  for (int32_t p = 0; p < panels; ++p) {
-    int32_t first = kRows;
-    int32_t last = -1;
-    for (int32_t i = 0; i < block.num_rows; ++i) {
-      const int32_t begin = max(block.rows[i].begin - p * kRows, 0);
-      const int32_t end = min(block.rows[i].end - p * kRows, kRows);
-      if (begin >= end) continue;
-      first = min(first, begin / kLanes);
-      last = max(last, (end - 1) / kLanes);
-    }
-    if (last < 0) continue;
-    if (first == last) {
-      list->add(index, {p, first, 1});
-    } else {
-      list->add(index, {p, 0, kVectors});
-    }
-  }
-}
-
-// Panels per task. Weights that do not fit into the second cache come from afar for each task: large groups then, else
-// small ones, so that every thread has several tasks and none waits long for another.
-int32_t group_size(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
-  constexpr int64_t kSmallWeights = 1 << 20;  // floats of the largest linear
-  const int64_t weights = static_cast<int64_t>(context.shape->hidden_size) * context.shape->intermediate_size;
-  int32_t panels = 0;
-  for (int32_t i = 0; i < num_blocks; ++i) panels += divide_up(blocks[i].length, kRows);
-  const int32_t fair = max(1, panels / context.pool->threads());
-  return min(fair, weights <= kSmallWeights ? max(1, kMaxGroup / 4) : kMaxGroup);
-}
-
 template <void (*kAddPanels)(const RowBlock &, int32_t, TaskList *)>
 int32_t list_tasks(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
   Workspace &workspace = *static_cast<Workspace *>(context.workspace);
-  TaskList list{workspace.task_list(), workspace.slice_list(), group_size(context, blocks, num_blocks)};
+  int32_t panels = 0;
+  for (int32_t i = 0; i < num_blocks; ++i) panels += divide_up(blocks[i].length, kRows);
+  const int32_t group = group_size(*context.shape, panels, context.pool->threads());
+  TaskList list{workspace.task_list(), workspace.slice_list(), group};
   for (int32_t i = 0; i < num_blocks; ++i) kAddPanels(blocks[i], i, &list);
   return list.num_tasks;
 }
@@ -363,7 +292,7 @@ void classify(const SegmentContext &context, const float *hidden, float *pooled,
 }
 
 const Backend kBackend = {
-    RMT_QUOTE(RMT_ISA), nullptr,         weights_bytes,    create_weights,    destroy_weights, write_tensor,
+    RMT_QUOTE(RMT_ISA), &kTraining,      weights_bytes,    create_weights,    destroy_weights, write_tensor,
     read_tensor,        workspace_bytes, create_workspace, destroy_workspace, embed,           attention_block,
     feed_forward_block, read_rows,       classify,
 };

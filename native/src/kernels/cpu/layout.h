@@ -132,6 +132,23 @@ inline Run run_of(const TensorShape &tensor, int64_t row, int64_t column) {
   }
 }
 
+// Calls copy(place of the element, index into the caller's values, stride, count) for each run of `count` elements.
+template <typename Copy>
+void for_each_run(const ModelShape &shape, Tensor tensor, int32_t layer, int64_t offset, int64_t count,
+                  const Copy &copy) {
+  const int64_t begin = WeightsLayout(shape).at(tensor, layer);
+  const TensorShape tensor_dims = tensor_shape(shape, tensor);
+  for (int64_t done = 0; done < count;) {
+    const int64_t row = (offset + done) / tensor_dims.columns;
+    const int64_t column = (offset + done) % tensor_dims.columns;
+    const int64_t rest_of_row = tensor_dims.columns - column;
+    const int64_t run_length = rest_of_row < count - done ? rest_of_row : count - done;
+    const Run run = run_of(tensor_dims, row, column);
+    copy(begin + run.offset, run.stride, done, run_length);
+    done += run_length;
+  }
+}
+
 // Rows of one panel that a task computes: the whole panel, or one vector of it where no other row is chosen.
 struct Slice {
   int32_t panel;

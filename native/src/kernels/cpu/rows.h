@@ -26,9 +26,17 @@ struct Norm {
   float eps;
 };
 
+// What the backward of a LayerNorm needs of its forward.
+struct NormTape {
+  float *normalized;  // panel of H columns: before weight and bias
+  float *factor;      // (kRows): 1 / standard deviation
+};
+
 // out = LayerNorm(in), in two passes; `in` and `out` may be the same. What holds for a whole row is worked out in
-// double: an error there would go into every column in the same direction.
-inline void layer_norm(const Norm &norm, int32_t columns, int32_t vectors, const float *in, float *out) {
+// double: an error there would go into every column in the same direction. `tape` is written with kKeep.
+template <bool kKeep = false>
+inline void layer_norm(const Norm &norm, int32_t columns, int32_t vectors, const float *in, float *out,
+                       const NormTape &tape = {}) {
   for (int32_t v = 0; v < vectors; ++v, in += kLanes, out += kLanes) {
     const DoubleVec mean = sum_columns(columns, [in](int32_t c) { return load(in + c * kRows); }) / columns;
     const Vec near_mean = to_float(mean);
@@ -42,8 +50,10 @@ inline void layer_norm(const Norm &norm, int32_t columns, int32_t vectors, const
     const Vec factor = to_float(exact);
     // The mean is taken off first: in x * factor - mean * factor, rows far from zero would lose their digits.
     const Vec shift = to_float((to_double(near_mean) - mean) * exact);
+    if (kKeep) store(tape.factor + v * kLanes, factor);
     for (int32_t c = 0; c < columns; ++c) {
       const Vec x = fma(load(in + c * kRows) - near_mean, factor, shift);
+      if (kKeep) store(tape.normalized + c * kRows + v * kLanes, x);
       store(out + c * kRows, fma(x, splat(norm.weight[c]), splat(norm.bias[c])));
     }
   }
@@ -57,8 +67,9 @@ struct EmbeddingTables {
 
 // One panel of x = LayerNorm(word + position + type). Rows behind the valid ones repeat the last word: they never reach
 // a result, but must stay finite.
+template <bool kKeep = false>
 inline void embed_panel(const EmbeddingTables &tables, const Norm &norm, const ModelShape &shape, const RowBlock &block,
-                        int32_t panel, float *out) {
+                        int32_t panel, float *out, const NormTape &tape = {}) {
   const int32_t columns = shape.hidden_size;
   const float *row[kRows];
   for (int32_t r = 0; r < kRows; ++r) {
@@ -82,7 +93,7 @@ inline void embed_panel(const EmbeddingTables &tables, const Norm &norm, const M
       store(out + at, load(out + at) + (load(positions + at) + tables.type[c]));
     }
   }
-  layer_norm(norm, columns, kVectors, out, out);
+  layer_norm<kKeep>(norm, columns, kVectors, out, out, tape);
 }
 
 // Scalar product with eight partial sums in double: one row only, and nothing waits for it.

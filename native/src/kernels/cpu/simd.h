@@ -40,6 +40,7 @@ static_assert(kTile % kTileUnit == 0 && kRows % kKeyTile == 0 && 16 % kTileUnit 
 
 typedef float Vec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
 typedef uint32_t BitVec __attribute__((vector_size(kLanes * sizeof(float)), may_alias));
+typedef int32_t IndexVec __attribute__((vector_size(kLanes * sizeof(float))));
 
 typedef double DoubleVec __attribute__((vector_size(kLanes * sizeof(double))));
 
@@ -50,6 +51,13 @@ constexpr __mmask16 kAllLanes = 0xffff;
 
 RMT_INLINE Vec load(const float *p) { return *reinterpret_cast<const Vec *>(p); }
 RMT_INLINE void store(float *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
+// Of the caller's arrays, which lie anywhere.
+RMT_INLINE Vec load_unaligned(const float *p) {
+  Vec v;
+  memcpy(&v, p, sizeof(v));
+  return v;
+}
+RMT_INLINE void store_unaligned(float *p, Vec v) { memcpy(p, &v, sizeof(v)); }
 RMT_INLINE Vec splat(float value) { return value - Vec{}; }
 RMT_INLINE BitVec bits(Vec v) { return reinterpret_cast<BitVec>(v); }
 RMT_INLINE Vec from_bits(BitVec v) { return reinterpret_cast<Vec>(v); }
@@ -123,11 +131,22 @@ RMT_INLINE Vec exp2(Vec x) {
 #endif
 }
 
-// GELU(x) = x * Phi(x) with the normal distribution function Phi; absolute error below 1e-7 * max(1, |x|).
-RMT_INLINE Vec gelu(Vec x) {
-  // With t = |x|, GELU(x) = max(x, 0) - t * Phi(-t): no digits cancel. log2 Phi(-t) is close to a parabola; the
-  // polynomial weighs its error by t * Phi(-t), and falls without bound where that is below any fp32 digit of interest.
-  const Vec t = abs(x);
+// The smaller of the two; the second where one is not a number.
+RMT_INLINE Vec min(Vec a, Vec b) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_min_ps(kAllLanes, a, b);
+#elif defined(__AVX2__)
+  return _mm256_min_ps(a, b);
+#elif defined(__x86_64__)
+  return _mm_min_ps(a, b);
+#else
+  return a < b ? a : b;
+#endif
+}
+
+// Phi(-t) for t >= 0, of the normal distribution function. log2 Phi(-t) is close to a parabola; the polynomial weighs
+// its error by t * Phi(-t), and falls without bound where that is below any fp32 digit of interest.
+RMT_INLINE Vec normal_tail(Vec t) {
   Vec p = splat(-1.6903999e-06f);
   p = fma(p, t, splat(2.5083289e-05f));
   p = fma(p, t, splat(-1.1446261e-04f));
@@ -137,7 +156,65 @@ RMT_INLINE Vec gelu(Vec x) {
   p = fma(p, t, splat(-4.5911544e-01f));
   p = fma(p, t, splat(-1.15112326f));
   p = fma(p, t, splat(-0.99999887f));
-  return max(splat(0.0f), x) - t * exp2(p);
+  return exp2(p);
+}
+
+// GELU(x) = x * Phi(x) with the normal distribution function Phi; absolute error below 1e-7 * max(1, |x|).
+// With t = |x|, GELU(x) = max(x, 0) - t * Phi(-t): no digits cancel.
+RMT_INLINE Vec gelu(Vec x) {
+  const Vec t = abs(x);
+  return max(splat(0.0f), x) - t * normal_tail(t);
+}
+
+// GELU, in the same bits, and its derivative Phi(x) + x * phi(x); absolute error of that below 2e-7.
+RMT_INLINE Vec gelu_and_slope(Vec x, Vec *slope) {
+  const Vec t = abs(x);
+  const Vec tail = normal_tail(t);
+  // At -t the derivative is Phi(-t) * q(t), where q makes up for the error of `tail` too; at t it is 1 less that. Far
+  // out, where tail is next to nothing, q must not grow without bound.
+  const Vec near = min(splat(12.0f), t);
+  Vec q = splat(2.1538202e-06f);
+  q = fma(q, near, splat(-3.9997906e-05f));
+  q = fma(q, near, splat(2.9980483e-04f));
+  q = fma(q, near, splat(-1.0252469e-03f));
+  q = fma(q, near, splat(-1.4701014e-04f));
+  q = fma(q, near, splat(1.9326520e-02f));
+  q = fma(q, near, splat(-1.0903014e-01f));
+  q = fma(q, near, splat(-6.3664510e-01f));
+  q = fma(q, near, splat(-7.9787543e-01f));
+  q = fma(q, near, splat(9.9999928e-01f));
+  const Vec below = tail * q;
+  *slope = x < splat(0.0f) ? below : 1.0f - below;
+  return max(splat(0.0f), x) - t * tail;
+}
+
+#if defined(__clang__)
+#define RMT_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define RMT_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, IndexVec{__VA_ARGS__})
+#endif
+
+// The two halves of `a` added up, in the even lanes; those of `b` in the odd ones.
+RMT_INLINE Vec add_halves(Vec a, Vec b) {
+#if defined(__AVX512F__)
+  return RMT_SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23) +
+         RMT_SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif defined(__AVX2__)
+  return RMT_SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11) + RMT_SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+  return RMT_SHUFFLE(a, b, 0, 4, 1, 5) + RMT_SHUFFLE(a, b, 2, 6, 3, 7);
+#endif
+}
+
+// Lane i of the result is the sum of all lanes of vectors[i], by a tree.
+template <int32_t kFirst = 0, int32_t kStep = 1, int32_t kCount = kLanes>
+RMT_INLINE Vec sum_lanes(const Vec *vectors) {
+  if constexpr (kCount == 1) {
+    return vectors[kFirst];
+  } else {
+    return add_halves(sum_lanes<kFirst, 2 * kStep, kCount / 2>(vectors),
+                      sum_lanes<kFirst + kStep, 2 * kStep, kCount / 2>(vectors));
+  }
 }
 
 RMT_INLINE int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
