@@ -101,7 +101,7 @@ final class CurriculumReader {
         double attentionDropout = dropout.number("attention", 0);
         dropout.end();
         YamlMap carryOver = map.map("carry_over");
-        boolean best = carryOver.word("weights", "last", "last", "best").equals("best");
+        TrainingStage.Start start = carryOver.word("weights", TrainingStage.Start.LAST, TrainingStage.Start.values());
         boolean optimizer = carryOver.flag("optimizer", false);
         carryOver.end();
         Stage stage = new Stage(
@@ -119,7 +119,7 @@ final class CurriculumReader {
                 map.map("until").make(CurriculumReader::criterion),
                 map.map("validation").make(CurriculumReader::validation),
                 optimizer ? TrainingStage.CarryOver.OPTIMIZER : TrainingStage.CarryOver.WEIGHTS,
-                best ? TrainingStage.Start.BEST : TrainingStage.Start.LAST);
+                start);
         stage.training(NO_BATCHES, model -> Map.of()); // refuses now what is not possible
         return stage;
     }

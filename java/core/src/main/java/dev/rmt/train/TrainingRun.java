@@ -63,7 +63,12 @@ final class TrainingRun implements AutoCloseable {
         device = NativeDevice.cpu(plan.device().threads());
         try {
             trainer = new GrowingTrainer(
-                    device, config, plan.callSize(), plan.callLength(), plan.probeOutputs(), plan.keepAverage());
+                    device,
+                    config,
+                    plan.callSize(),
+                    Math.min(plan.callLength(), (long) plan.callSize() * config.inputLength()),
+                    plan.probeOutputs(),
+                    plan.keepAverage());
         } catch (RuntimeException | Error e) {
             device.close();
             throw e;
@@ -148,6 +153,9 @@ final class TrainingRun implements AutoCloseable {
                     .orElseThrow(() -> new InputException(
                             "There is no " + bestFolder + ", from which stage \"" + next.name() + "\" starts."));
             checkpoint.readModel(best, backend);
+        }
+        if (next.start() == TrainingStage.Start.AVERAGE && plan.keepAverage() && index > 0) {
+            GrowingTrainer.copyValues(backend, Values.AVERAGE, backend, Values.WEIGHTS);
         }
         if (next.carryOver() == TrainingStage.CarryOver.WEIGHTS || index == 0) {
             GrowingTrainer.clear(backend, Values.FIRST_MOMENT);

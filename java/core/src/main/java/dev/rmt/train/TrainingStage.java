@@ -52,7 +52,9 @@ public record TrainingStage(
         /** Those after its last step. */
         LAST,
         /** The best of its validations. */
-        BEST
+        BEST,
+        /** Their moving average; the last ones where none was kept. */
+        AVERAGE
     }
 
     public TrainingStage {
@@ -76,7 +78,7 @@ public record TrainingStage(
         require(
                 start == Start.LAST || carryOver == CarryOver.WEIGHTS,
                 name,
-                "starts from the best weights and carries the optimizer over",
+                "starts from other than the last weights and carries the optimizer over",
                 "the optimizer belongs to the last weights: choose one of them");
     }
 
