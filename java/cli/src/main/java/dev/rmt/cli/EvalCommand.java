@@ -13,7 +13,6 @@ import dev.rmt.task.Split;
 import dev.rmt.task.TaskKind;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -214,13 +213,7 @@ final class EvalCommand implements Callable<Integer> {
         if (facts != null) {
             InputFile.requireReadable("--facts ", facts);
         }
-        if (noise != null) {
-            for (Path path : noise) {
-                if (!Files.exists(path)) {
-                    throw new UnusableFileException("--noise " + path + ": there is no such file or folder.");
-                }
-            }
-        }
+        InputFile.requirePaths("--noise ", noise);
         if (json != null) {
             OutputFile.requireWritable("--json", json);
         }

@@ -108,6 +108,11 @@ final class EvalFile {
         if (path == null) {
             return;
         }
+        OutputFile.write(path, Json.bytes(toJson()));
+    }
+
+    /** The whole content: the head and the rows so far. */
+    ObjectNode toJson() {
         ObjectNode all = head.deepCopy();
         parts.forEach((part, rows) -> {
             if (part == Part.RESULTS || !rows.isEmpty()) {
@@ -115,7 +120,7 @@ final class EvalFile {
                 rows.forEach(row -> array.add(toJson(row)));
             }
         });
-        OutputFile.write(path, Json.bytes(all));
+        return all;
     }
 
     /** The names and units here are a promise: see "results" in the README. */

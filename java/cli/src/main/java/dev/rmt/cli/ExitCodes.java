@@ -13,8 +13,11 @@ final class ExitCodes {
     static final int BAD_INPUT = 4;
     /** Not enough memory, native or Java heap. */
     static final int OUT_OF_MEMORY = 5;
+    /** Training came to numbers that are not finite; its last checkpoint is as it was. */
+    static final int DIVERGED = 6;
 
-    // 130, interrupted, is what the JVM itself ends with on Ctrl-C.
+    /** What the JVM itself ends with on Ctrl-C. */
+    static final int INTERRUPTED = 130;
 
     private ExitCodes() {}
 }

@@ -4,6 +4,7 @@ import dev.rmt.DeviceException;
 import dev.rmt.InputException;
 import dev.rmt.MemoryBudgetException;
 import dev.rmt.ModelFormatException;
+import dev.rmt.TrainingDivergedException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
@@ -36,6 +37,9 @@ final class Failures {
         }
         if (failure instanceof MemoryBudgetException || failure instanceof OutOfMemoryError) {
             return ExitCodes.OUT_OF_MEMORY;
+        }
+        if (failure instanceof TrainingDivergedException) {
+            return ExitCodes.DIVERGED;
         }
         if (failure instanceof ModelFormatException
                 || failure instanceof InputException

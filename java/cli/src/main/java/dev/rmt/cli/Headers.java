@@ -12,13 +12,9 @@ final class Headers {
 
     static List<String> of(RmtModel model, String name) {
         ModelConfig config = model.config();
-        DeviceInfo device = model.deviceInfo();
         List<String> lines = new ArrayList<>();
-        lines.add(
-                "rmt " + Version.CURRENT + " on " + device.name() + " (" + device.isa() + ", " + threads(device) + ")");
-        lines.add("model      " + name + ": " + config.numLayers() + " layers of " + config.hiddenSize() + ", "
-                + Text.count(config.vocabSize()) + " pieces, segments of " + config.segmentSize() + " tokens, "
-                + config.numMemTokens() + " memory tokens");
+        lines.add(device(model.deviceInfo()));
+        lines.add("model      " + name + ": " + shape(config));
         if (!model.trained()) {
             lines.add("           It is UNTRAINED: its weights are random, so its answers are guesses"
                     + chance(config.numLabels()) + ".");
@@ -28,6 +24,17 @@ final class Headers {
             model.notices().forEach(notice -> lines.add("           " + notice));
         }
         return lines;
+    }
+
+    /** What computes. */
+    static String device(DeviceInfo device) {
+        return "rmt " + Version.CURRENT + " on " + device.name() + " (" + device.isa() + ", " + threads(device) + ")";
+    }
+
+    static String shape(ModelConfig config) {
+        return config.numLayers() + " layers of " + config.hiddenSize() + ", " + Text.count(config.vocabSize())
+                + " pieces, segments of " + config.segmentSize() + " tokens, " + config.numMemTokens()
+                + " memory tokens";
     }
 
     private static String threads(DeviceInfo device) {

@@ -2,6 +2,7 @@ package dev.rmt.cli;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /** Files that commands read. */
 final class InputFile {
@@ -21,6 +22,15 @@ final class InputFile {
         }
         if (!Files.isReadable(file)) {
             throw new UnusableFileException(option + file + ": the file may not be read by this user.");
+        }
+    }
+
+    /** Refuses paths of which one does not exist. */
+    static void requirePaths(String option, List<Path> paths) {
+        for (Path path : paths == null ? List.<Path>of() : paths) {
+            if (!Files.exists(path)) {
+                throw new UnusableFileException(option + path + ": there is no such file or folder.");
+            }
         }
     }
 }

@@ -41,6 +41,18 @@ final class Machine {
                 + System.getProperty("os.arch");
     }
 
+    /** The name of the processor. */
+    static String processor() {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/cpuinfo"))) {
+            return lines.filter(line -> line.startsWith("model name"))
+                    .map(line -> line.substring(line.indexOf(':') + 1).trim())
+                    .findFirst()
+                    .orElse("unknown");
+        } catch (IOException | RuntimeException e) {
+            return "unknown";
+        }
+    }
+
     String memory() {
         Long total = memoryInfo.get("MemTotal:");
         Long available = memoryInfo.get("MemAvailable:");

@@ -2,6 +2,8 @@ package dev.rmt.cli;
 
 import java.io.PrintStream;
 import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongSupplier;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -14,21 +16,22 @@ import me.tongfei.progressbar.ProgressBarStyle;
  */
 final class Progress implements AutoCloseable {
     private static final long LINE_EVERY_NANOS = Duration.ofSeconds(30).toNanos();
-    private static final int BAR_WIDTH = 79;
+    private static final int LONGEST_BAR = 140;
     private static final String CLEAR_LINE = "\r\u001b[2K";
 
     private final PrintStream err;
     private final String task;
     private final String unit;
-    private final long max;
     private final LongSupplier clock;
     private final long started;
     private final ProgressBar bar; // null: lines
     private final Object screen = new Object();
 
-    private long done;
+    private volatile long max;
+    private final AtomicLong done = new AtomicLong(); // these are read by the thread that draws, too
+    private final AtomicLong before = new AtomicLong(); // done by an earlier run: not counted for the time left
+    private String note = ""; // whatever else there is to say
     private long nextLine;
-    private long firstMeasured; // work that was done before the run, by an earlier one: not counted for the time left
 
     /**
      * @param task what runs, one or two words
@@ -56,7 +59,8 @@ final class Progress implements AutoCloseable {
                 .setInitialMax(max)
                 .setUpdateIntervalMillis(200)
                 .setStyle(ProgressBarStyle.ASCII)
-                .setConsumer(new Screen());
+                .setEtaFunction(state -> timeLeft())
+                .setConsumer(new Screen(Math.min(LONGEST_BAR, Terminal.columns() - 1)));
         if (unit.equals("bytes")) {
             builder.setUnit(" MiB", 1 << 20);
         }
@@ -65,12 +69,28 @@ final class Progress implements AutoCloseable {
 
     /** Work that an earlier run did: shown as done, but not part of the speed. */
     void skip(long steps) {
-        firstMeasured += steps;
+        before.addAndGet(steps);
         step(steps);
     }
 
+    /** The end has moved. */
+    void end(long steps) {
+        max = steps;
+        if (bar != null) {
+            bar.maxHint(steps);
+        }
+    }
+
+    /** Says something behind the numbers, from now on. */
+    void note(String text) {
+        note = text;
+        if (bar != null) {
+            bar.setExtraMessage(text);
+        }
+    }
+
     void step(long steps) {
-        done += steps;
+        done.addAndGet(steps);
         if (bar != null) {
             bar.stepBy(steps);
             return;
@@ -86,20 +106,32 @@ final class Progress implements AutoCloseable {
     private String line(long now) {
         double elapsed = (now - started) / 1e9;
         boolean bytes = unit.equals("bytes");
-        StringBuilder line = new StringBuilder(task).append(": ").append(bytes ? Text.bytes(done) : Text.count(done));
+        StringBuilder line =
+                new StringBuilder(task).append(": ").append(bytes ? Text.bytes(done.get()) : Text.count(done.get()));
         if (max > 0) {
             line.append(" of ").append(bytes ? Text.bytes(max) : Text.count(max));
         }
         line.append(bytes ? "" : " " + unit);
         if (max > 0) {
-            line.append(" (").append(Text.percent((double) done / max)).append(")");
+            line.append(" (").append(Text.percent((double) done.get() / max)).append(")");
         }
+        line.append(note.isEmpty() ? "" : ", " + note);
         line.append(", ").append(Text.seconds(elapsed));
-        if (max > 0 && done > firstMeasured) {
-            double left = elapsed * Math.max(0, max - done) / (done - firstMeasured);
-            line.append(", about ").append(Text.seconds(left)).append(" left");
-        }
+        timeLeft()
+                .ifPresent(left -> line.append(", about ")
+                        .append(Text.seconds(left.toNanos() / 1e9))
+                        .append(" left"));
         return line.toString();
+    }
+
+    /** As if the rest went as fast as what this run has done. */
+    private Optional<Duration> timeLeft() {
+        long measured = done.get() - before.get();
+        if (max <= 0 || measured <= 0) {
+            return Optional.empty();
+        }
+        double nanos = (double) (clock.getAsLong() - started) * Math.max(0, max - done.get()) / measured;
+        return Optional.of(Duration.ofNanos((long) Math.min(nanos, Long.MAX_VALUE)));
     }
 
     /** Prints a line of results on stdout without leaving a piece of the bar before it. */
@@ -127,9 +159,15 @@ final class Progress implements AutoCloseable {
 
     /** Draws the bar on one line of stderr. */
     private final class Screen implements ProgressBarConsumer {
+        private final int width;
+
+        private Screen(int width) {
+            this.width = width;
+        }
+
         @Override
         public int getMaxRenderedLength() {
-            return BAR_WIDTH;
+            return width;
         }
 
         @Override

@@ -31,17 +31,26 @@ import picocli.CommandLine.Spec;
             "  3:the device or the native library is missing",
             "  4:a model, text or file cannot be used",
             "  5:out of memory",
-            "130:interrupted (what --json had is saved)"
+            "  6:training diverged (its last checkpoint is kept)",
+            "130:interrupted (what --json had is saved, training has its checkpoint)"
         },
         sortOptions = false,
         footerHeading = "%nExamples:%n",
         footer = {
             "  java -jar rmt.jar eval                    # the main job, with a small model",
+            "  java -jar rmt.jar train --out my-model    # train a model from scratch",
             "  java -jar rmt.jar read book.txt           # read a document of any length",
             "  java -jar rmt.jar init my-model           # make a model directory",
             "  java -jar rmt.jar eval --help             # options and examples of a command"
         },
-        subcommands = {EvalCommand.class, ReadCommand.class, InitCommand.class, InfoCommand.class, DoctorCommand.class})
+        subcommands = {
+            EvalCommand.class,
+            TrainCommand.class,
+            ReadCommand.class,
+            InitCommand.class,
+            InfoCommand.class,
+            DoctorCommand.class
+        })
 final class RootCommand implements Runnable {
     @Option(names = "--debug", scope = ScopeType.INHERIT, description = "Print the stack trace of a failure too.")
     boolean debug;
@@ -51,6 +60,6 @@ final class RootCommand implements Runnable {
 
     @Override
     public void run() {
-        throw new ParameterException(spec.commandLine(), "Name a command: eval, read, init, info or doctor.");
+        throw new ParameterException(spec.commandLine(), "Name a command: eval, train, read, init, info or doctor.");
     }
 }

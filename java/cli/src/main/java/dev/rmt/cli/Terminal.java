@@ -2,9 +2,13 @@ package dev.rmt.cli;
 
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
+import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 
 /** Whether a person watches stderr. */
 final class Terminal {
+    private static final int DEFAULT_COLUMNS = 80;
+
     private Terminal() {}
 
     /**
@@ -12,19 +16,31 @@ final class Terminal {
      * stdout, which is wrong for {@code rmt eval > table.txt}. The shell can; where there is none, the answer is no.
      */
     static boolean isStderr() {
-        if ("dumb".equals(System.getenv("TERM"))) {
-            return false;
-        }
+        return !"dumb".equals(System.getenv("TERM")) && ask("test -t 2").isPresent();
+    }
+
+    /** Characters in a line of the terminal that stderr is; what every terminal has where nobody says. */
+    static int columns() {
+        return ask("stty size <&2")
+                .map(String::trim)
+                .filter(size -> size.matches("[0-9]{1,4} [1-9][0-9]{0,3}"))
+                .map(size -> Integer.parseInt(size.substring(size.indexOf(' ') + 1)))
+                .orElse(DEFAULT_COLUMNS);
+    }
+
+    /** What a shell with our stderr prints; empty: there is no shell, or it says no. */
+    private static Optional<String> ask(String command) {
         try {
-            Process test = new ProcessBuilder("sh", "-c", "test -t 2")
+            Process shell = new ProcessBuilder("sh", "-c", command)
                     .redirectError(Redirect.INHERIT)
                     .start();
-            return test.waitFor() == 0;
+            String output = new String(shell.getInputStream().readAllBytes(), StandardCharsets.US_ASCII);
+            return shell.waitFor() == 0 ? Optional.of(output) : Optional.empty();
         } catch (IOException e) {
-            return false;
+            return Optional.empty();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            return false;
+            return Optional.empty();
         }
     }
 }

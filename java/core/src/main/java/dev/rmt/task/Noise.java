@@ -3,8 +3,13 @@ package dev.rmt.task;
 import dev.rmt.InputException;
 import dev.rmt.MemoryBudgetException;
 import dev.rmt.text.WordPieceTokenizer;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Objects;
 
@@ -104,6 +109,23 @@ public final class Noise {
     /** How many bytes were not UTF-8 and have been replaced. */
     public long replacedBytes() {
         return replacedBytes;
+    }
+
+    /** Hash of the token ids in 64 hexadecimal digits: what depends on the noise is the same where this is. */
+    public String sha256() {
+        MessageDigest digest;
+        try {
+            digest = MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("Every Java platform must have SHA-256.", e);
+        }
+        for (int first = 0; first < tokens; first += CHUNK) {
+            int count = Math.min(CHUNK, tokens - first);
+            ByteBuffer bytes = ByteBuffer.allocate(count * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+            bytes.asIntBuffer().put(chunks.get(first >>> CHUNK_BITS), 0, count);
+            digest.update(bytes);
+        }
+        return HexFormat.of().formatHex(digest.digest());
     }
 
     /**
