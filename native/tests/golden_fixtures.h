@@ -52,17 +52,30 @@ class Errors {
       largest_ = error;
       largest_tensor_ = tensor;
     }
-    closest_ = std::max(closest_, error / allowed);
+    if (error / allowed > closest_) {
+      closest_ = error / allowed;
+      closest_tensor_ = tensor;
+    }
     ++count_;
     return error;
   }
 
-  // Prints a line of the table; fails the test where a tensor was not right.
-  void report() const {
-    std::printf("  %-32s %-10s %4d tensors, largest error %.1e (%s), at most %3.0f %% of what is allowed\n",
-                name_.c_str(), isa_.c_str(), count_, largest_, largest_tensor_.c_str(), 100 * closest_);
+  // Prints a line of the table.
+  void print() const {
+    std::printf("  %-32s %-10s %4d tensors, largest error %.1e (%s), at most %3.0f %% of what is allowed (%s)\n",
+                name_.c_str(), isa_.c_str(), count_, largest_, largest_tensor_.c_str(), 100 * closest_,
+                closest_tensor_.c_str());
+  }
+
+  // Fails the test where a tensor was not right.
+  void require() const {
     CHECK(count_ > 0);
     CHECK_THAT(failure_.empty(), name_ + " on " + isa_ + ":" + failure_);
+  }
+
+  void report() const {
+    print();
+    require();
   }
 
  private:
@@ -71,6 +84,7 @@ class Errors {
   double usual_;
   std::string failure_;
   std::string largest_tensor_;
+  std::string closest_tensor_;
   double largest_ = 0;
   double closest_ = 0;
   int count_ = 0;

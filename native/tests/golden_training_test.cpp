@@ -156,6 +156,7 @@ void check_gradients(const std::string &file_name) {
   const Json yardsticks = file.metadata("float32_error_of_pytorch");
   const int64_t depth = file.metadata("bptt_depth").integer();
   const bool mean = file.metadata("loss_over").string() == "mean";
+  std::vector<Errors> table;
   for (const std::string &isa : test::training_isas()) {
     Training training(file, source, isa);
     Errors errors(std::string(kFolder) + "/" + file_name, isa, 5e-6);
@@ -170,8 +171,10 @@ void check_gradients(const std::string &file_name) {
     OK(rmt_trainer_clear_gradients, training.trainer());
     training.backward(depth, true);
     CHECK(test::same_bits(test::all_values(training.trainer(), RMT_GRADIENTS), kept));
-    errors.report();
+    errors.print();
+    table.push_back(errors);
   }
+  for (const Errors &errors : table) errors.require();
 }
 
 void check_adamw(const std::string &file_name) {
@@ -187,6 +190,7 @@ void check_adamw(const std::string &file_name) {
   const Json single = file.metadata("float32_losses_of_pytorch");
   for (const Json &loss : single.elements()) single_losses.push_back(loss.number());
   const Json losses_yardstick = Json::parse(test::show(test::relative_error(single_losses, expected_losses)));
+  std::vector<Errors> table;
   for (const std::string &isa : test::training_isas()) {
     Training training(file, source, isa);
     Errors errors(std::string(kFolder) + "/" + file_name, isa, 5e-6);
@@ -213,8 +217,10 @@ void check_adamw(const std::string &file_name) {
     errors.add("losses", losses, expected_losses, losses_yardstick);
     errors.add("gradient norms", norms, file.read<double>("gradient_norms"), Json());
     training.compare(RMT_WEIGHTS, "final.", file.metadata("float32_error_of_pytorch"), errors);
-    errors.report();
+    errors.print();
+    table.push_back(errors);
   }
+  for (const Errors &errors : table) errors.require();
 }
 
 TEST("gradients-last: the last segment's loss through all segments") { check_gradients("gradients-last"); }

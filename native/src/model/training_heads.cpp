@@ -46,7 +46,7 @@ TrainingHeads::TrainingHeads(const ModelShape &shape, const TapeLimits &limits)
   const int64_t probe_rows = shape.num_probe_outputs > 0 ? kChunk : 0;
   documents_.resize(batch);
   for (auto *rows : {&rows_, &drows_}) rows->resize(std::max(batch, probe_rows) * hidden_size_);
-  for (auto *rows : {&pooled_, &dropped_}) rows->resize(batch * hidden_size_);
+  for (auto *rows : {&slopes_, &pooled_}) rows->resize(batch * hidden_size_);
   for (auto *rows : {&logits_, &dlogits_}) rows->resize(batch * num_labels_);
   for (auto *rows : {&outputs_, &doutputs_}) rows->resize(probe_rows * shape.num_probe_outputs);
   sorted_.resize(shape.num_probe_outputs > 0 ? max_probes(limits) : 0);
@@ -87,17 +87,19 @@ int32_t TrainingHeads::gather_heads(const TrainingBackend &backend, const Traini
   }
   if (count == 0) return 0;
   backend.rows_linear(context, Tensor::kPoolerWeight, Tensor::kPoolerBias, 0, hidden_size_, rows_.data(), count,
-                      pooled_.data());
+                      slopes_.data());
   for (int32_t r = 0; r < count; ++r) {
+    float *slopes = slopes_.data() + int64_t{r} * hidden_size_;
     float *pooled = pooled_.data() + int64_t{r} * hidden_size_;
-    float *dropped = dropped_.data() + int64_t{r} * hidden_size_;
     for (int32_t h = 0; h < hidden_size_; ++h) {
-      pooled[h] = static_cast<float>(std::tanh(static_cast<double>(pooled[h])));
+      // In double: near 1, a rounded tanh would leave little of 1 - tanh^2.
+      const double value = std::tanh(static_cast<double>(slopes[h]));
+      pooled[h] = static_cast<float>(value);
+      slopes[h] = static_cast<float>((1 - value) * (1 + value));
     }
-    std::copy_n(pooled, hidden_size_, dropped);
-    drop(context, blocks[documents_[r]], dropped);
+    drop(context, blocks[documents_[r]], pooled);
   }
-  backend.rows_linear(context, Tensor::kClassifierWeight, Tensor::kClassifierBias, 0, num_labels_, dropped_.data(),
+  backend.rows_linear(context, Tensor::kClassifierWeight, Tensor::kClassifierBias, 0, num_labels_, pooled_.data(),
                       count, logits_.data());
   return count;
 }
@@ -132,16 +134,17 @@ void TrainingHeads::labels_backward(const TrainingBackend &backend, const Traini
                            dlogits_.data() + first);
   }
   backend.rows_linear_backward(context, Tensor::kClassifierWeight, Tensor::kClassifierBias, 0, num_labels_,
-                               dropped_.data(), dlogits_.data(), count, drows_.data());
+                               pooled_.data(), dlogits_.data(), count, drows_.data());
   for (int32_t r = 0; r < count; ++r) {
-    const float *pooled = pooled_.data() + int64_t{r} * hidden_size_;
+    const float *slopes = slopes_.data() + int64_t{r} * hidden_size_;
     float *gradient = drows_.data() + int64_t{r} * hidden_size_;
     drop(context, blocks[documents_[r]], gradient);
-    for (int32_t h = 0; h < hidden_size_; ++h) gradient[h] *= 1 - pooled[h] * pooled[h];
+    for (int32_t h = 0; h < hidden_size_; ++h) gradient[h] *= slopes[h];
   }
-  std::copy_n(drows_.data(), int64_t{count} * hidden_size_, dropped_.data());
+  float *dpooler = pooled_.data();  // what it held is not needed any more
+  std::copy_n(drows_.data(), int64_t{count} * hidden_size_, dpooler);
   backend.rows_linear_backward(context, Tensor::kPoolerWeight, Tensor::kPoolerBias, 0, hidden_size_, rows_.data(),
-                               dropped_.data(), count, drows_.data());
+                               dpooler, count, drows_.data());
   for (int32_t r = 0; r < count; ++r) {
     const int32_t b = documents_[r];
     backend.add_to_dx(context, blocks[b], segment.head_position[b], drows_.data() + int64_t{r} * hidden_size_);

@@ -48,8 +48,8 @@ class TrainingHeads {
   std::vector<int32_t> documents_;  // (max_batch_size): those whose head rows were gathered
   std::vector<float> rows_;         // (chunk or max_batch_size, H): levels' rows, like the next
   std::vector<float> drows_;
-  std::vector<float> pooled_;    // (max_batch_size, H): behind tanh
-  std::vector<float> dropped_;   // (max_batch_size, H): behind dropout; then its gradient
+  std::vector<float> slopes_;    // (max_batch_size, H): the pooler before tanh, then the slope of tanh there
+  std::vector<float> pooled_;    // (max_batch_size, H): the pooler behind tanh and dropout
   std::vector<float> logits_;    // (max_batch_size, num_labels)
   std::vector<float> dlogits_;   // (max_batch_size, num_labels)
   std::vector<int32_t> sorted_;  // (max_probes): probes by level and outputs
