@@ -4,10 +4,12 @@ import dev.rmt.ModelConfig;
 import dev.rmt.checkpoint.RandomWeights;
 import dev.rmt.checkpoint.Weights;
 import dev.rmt.internal.NativeModel;
+import dev.rmt.internal.NotFiniteException;
 import dev.rmt.internal.TrainingBackend;
 import dev.rmt.internal.TrainingBackend.Values;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 
@@ -33,6 +35,27 @@ final class TrainerWeights implements Weights {
             parameters.put(parameter.name(), parameter);
         }
         return parameters;
+    }
+
+    /**
+     * Reads a piece of a parameter into the start of {@code piece}.
+     *
+     * @throws NotFiniteException if there is a number in it that nobody could go on with
+     */
+    static void readFinite(
+            TrainingBackend backend,
+            Values which,
+            NativeModel.Parameter parameter,
+            long first,
+            float[] piece,
+            int count) {
+        backend.getValues(which, parameter, piece, first, count);
+        for (int i = 0; i < count; i++) {
+            if (!Float.isFinite(piece[i])) {
+                throw new NotFiniteException("element " + (first + i) + " of the "
+                        + which.name().toLowerCase(Locale.ROOT).replace('_', ' ') + " of " + parameter.name());
+            }
+        }
     }
 
     @Override
@@ -61,7 +84,7 @@ final class TrainerWeights implements Weights {
             throw new IllegalArgumentException("There is no parameter \"" + name + "\".");
         }
         float[] piece = offset == 0 ? dst : new float[count];
-        backend.getValues(which, parameter, piece, firstElement, count);
+        readFinite(backend, which, parameter, firstElement, piece, count);
         if (offset != 0) {
             System.arraycopy(piece, 0, dst, offset, count);
         }

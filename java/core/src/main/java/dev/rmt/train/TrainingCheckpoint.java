@@ -65,6 +65,7 @@ final class TrainingCheckpoint {
      * Writes a checkpoint, replacing the one that is there.
      *
      * @throws dev.rmt.RmtException if it cannot be written; the one before stays as it was
+     * @throws dev.rmt.internal.NotFiniteException if a weight or moment is NaN or infinite; likewise
      */
     void write(Path folder, TrainingBackend backend, TrainingState state) {
         HashedFolder.write(folder, temporary -> {
@@ -144,7 +145,7 @@ final class TrainingCheckpoint {
                         parameter.shape().stream().mapToLong(Long::longValue).toArray();
                 writer.floats(prefix + parameter.name(), shape, (first, dst, offset, count) -> {
                     float[] piece = offset == 0 ? dst : new float[count];
-                    backend.getValues(which, parameter, piece, first, count);
+                    TrainerWeights.readFinite(backend, which, parameter, first, piece, count);
                     if (offset != 0) {
                         System.arraycopy(piece, 0, dst, offset, count);
                     }

@@ -91,6 +91,14 @@ final class TrainingRun implements AutoCloseable {
     }
 
     TrainingResult run() {
+        try {
+            return runStages();
+        } catch (NotFiniteException e) {
+            throw new TrainingDivergedException(stage.name(), step, e.getMessage());
+        }
+    }
+
+    private TrainingResult runStages() {
         if (!resumed()) {
             initialize();
             enterStage(0);
@@ -197,11 +205,7 @@ final class TrainingRun implements AutoCloseable {
                 writeCheckpoint(true);
                 return false;
             }
-            try {
-                takeStep();
-            } catch (NotFiniteException e) {
-                throw new TrainingDivergedException(stage.name(), step, e.getMessage());
-            }
+            takeStep();
             tell(listener -> listener.stepTaken(progress));
             boolean early = step < stage.steps()
                     && stage.stopWhen().isMet(step, stage.data().metrics());
