@@ -18,6 +18,9 @@ import java.util.List;
  *       zero.
  * </ul>
  *
+ * <p>The LayerNorm of the last layer starts at {@code memoryScale}, and the pooler at its reciprocal: memory then enters the
+ * next segment about as large as words do.
+ *
  * @param distances one head of layer 0 for each: -1 is the token before
  * @param gain of the turned frequencies
  * @param frequencies radians per token; the first HS/2 are those that heads use
@@ -32,7 +35,8 @@ public record LookBackValues(
         double headNoise,
         double linear,
         double classifier,
-        double sameToken) {
+        double sameToken,
+        double memoryScale) {
     /**
      * The eight frequencies for heads of 16: found by random search, so that the mean cosine over distances 1 ... 511 stays
      * below 0.55 and no other place looks like the right one; eight slower ones, geometric, tell the place at large.
@@ -58,13 +62,16 @@ public record LookBackValues(
     public LookBackValues {
         distances = List.copyOf(distances);
         frequencies = List.copyOf(frequencies);
-        for (double value :
-                new double[] {gain, positionRms, wordDeviation, positionNoise, headNoise, linear, classifier, sameToken
-                }) {
+        for (double value : new double[] {
+            gain, positionRms, wordDeviation, positionNoise, headNoise, linear, classifier, sameToken, memoryScale
+        }) {
             if (!(value >= 0 && value <= 1e3)) {
                 throw new IllegalArgumentException(
                         "A starting value has the scale " + value + "; scales must be 0 ... 1000.");
             }
+        }
+        if (memoryScale == 0) {
+            throw new IllegalArgumentException("The memory scale is 0; it must be more.");
         }
         for (double frequency : frequencies) {
             if (!(frequency > 0 && frequency < Math.PI)) {
@@ -82,7 +89,8 @@ public record LookBackValues(
 
     /** Those that were measured to work, for heads of 16: they look 1 to 5 tokens back and 2 ahead. */
     public static LookBackValues defaults() {
-        return new LookBackValues(List.of(-1, -2, -3, -4, -5, 2), 2.6, FREQUENCIES, 0.2, 0.2, 0.01, 0.2, 0.7, 0.5, 1.3);
+        return new LookBackValues(
+                List.of(-1, -2, -3, -4, -5, 2), 2.6, FREQUENCIES, 0.2, 0.2, 0.01, 0.2, 0.7, 0.5, 1.3, 0.3);
     }
 
     /** Dimensions of the hidden state that tell the position. */

@@ -12,6 +12,7 @@ public final class LookBackWeights implements Weights {
     private final ModelConfig config;
     private final LookBackValues values;
     private final long seed;
+    private final String lastNorm;
 
     /** @throws IllegalArgumentException if the model has too few heads or dimensions for the values */
     public LookBackWeights(ModelConfig config, LookBackValues values, long seed) {
@@ -19,6 +20,7 @@ public final class LookBackWeights implements Weights {
         this.config = config;
         this.values = values;
         this.seed = seed;
+        this.lastNorm = "encoder.layer." + (config.numLayers() - 1) + ".output.LayerNorm.weight";
         if (values.distances().size() > config.numHeads()) {
             throw new IllegalArgumentException(
                     "The starting values name " + values.distances().size()
@@ -59,7 +61,7 @@ public final class LookBackWeights implements Weights {
                 firstElement, (long) count, Arrays.stream(shape).reduce(1, (a, b) -> a * b));
         Objects.checkFromIndexSize(offset, count, dst.length);
         if (name.endsWith("LayerNorm.weight")) {
-            Arrays.fill(dst, offset, offset + count, 1);
+            Arrays.fill(dst, offset, offset + count, name.equals(lastNorm) ? (float) values.memoryScale() : 1);
         } else if (name.endsWith(".bias") || name.contains("token_type")) {
             Arrays.fill(dst, offset, offset + count, 0);
         } else if (name.contains("position_embeddings")) {
@@ -75,9 +77,11 @@ public final class LookBackWeights implements Weights {
     private void readMatrix(String name, int columns, long firstElement, float[] dst, int offset, int count) {
         boolean words = name.equals(BertParameters.WORD_EMBEDDINGS) || name.equals(MEMORY);
         boolean classifier = name.equals(BertParameters.CLASSIFIER_WEIGHT);
-        double deviation = words
-                ? values.wordDeviation()
-                : (classifier ? values.classifier() : values.linear()) / StrictMath.sqrt(columns);
+        double scale = classifier ? values.classifier() : values.linear();
+        if (name.equals(BertParameters.POOLER_WEIGHT)) {
+            scale /= values.memoryScale();
+        }
+        double deviation = words ? values.wordDeviation() : scale / StrictMath.sqrt(columns);
         new SeededNormal(seed, name, 1).fill(firstElement, dst, offset, count);
         boolean query = name.endsWith("attention.self.query.weight");
         boolean key = name.endsWith("attention.self.key.weight");

@@ -75,7 +75,8 @@ final class CurriculumReader {
                 map.number("head_noise", otherwise.headNoise()),
                 map.number("linear", otherwise.linear()),
                 map.number("classifier", otherwise.classifier()),
-                map.number("same_token", otherwise.sameToken())));
+                map.number("same_token", otherwise.sameToken()),
+                map.number("memory_scale", otherwise.memoryScale())));
     }
 
     private void readProbes() {
@@ -198,7 +199,8 @@ final class CurriculumReader {
                 map.number("detect", 0),
                 map.number("reason", 0),
                 map.number("several", 0),
-                map.integer("max_facts", 3, 2));
+                map.integer("max_facts", 3, 2),
+                map.number("relations", 0.5));
     }
 
     private List<ProbeSpec.Use> uses(YamlMap map) {

@@ -9,7 +9,8 @@ import java.util.Map;
 
 /**
  * The rules of {@link ProbeSpec.Rule}: which rows of the segments of a batch are read by which probe, and with which label.
- * Collects them segment by segment, then gives each the weight that makes a probe's loss the mean that it should be.
+ * Collects them segment by segment. The loss of a probe is its mean over the rows that have a fact, plus that over the rows
+ * that have none, of which there are many more.
  *
  * <p>Memory has a place for each of the 28 keys: ten rows of three registers. North and south of the first five objects share
  * register 0 of the rows, east and west register 1, shifted by four rows; the rest and the persons fill register 2. So the two
@@ -26,20 +27,20 @@ final class FactProbes {
     private static final int[] ROWS_OF_PERSONS = {2, 3, 6, 7};
 
     /** A row that a probe reads: some of its outputs. */
-    private record Row(int segment, int use, int position, int output, int numOutputs, int label, double weight) {}
+    private record Row(int segment, int use, int position, int output, int numOutputs, int label, boolean none) {}
 
     private final List<ProbeSpec.Use> uses;
     private final TrainingText text;
     private final int firstContent; // position of the first content token
     private final List<Row> rows = new ArrayList<>();
-    private final double[] weightSums; // of the rows of a probe, or the number of memories that it reads
+    private final int[][] counts; // of the rows of each probe: those with a fact, those without
 
     /** @param numMemTokens M; the rule for memory needs ten */
     FactProbes(List<ProbeSpec.Use> uses, TrainingText text, int numMemTokens) {
         this.uses = uses;
         this.text = text;
         this.firstContent = 2 + numMemTokens;
-        this.weightSums = new double[uses.size()];
+        this.counts = new int[uses.size()][2];
         for (ProbeSpec.Use use : uses) {
             if (use.probe().rule().ofMemory() && numMemTokens < FACT_ROWS) {
                 throw new IllegalArgumentException("The probe " + use.probe().name() + " of rule "
@@ -85,14 +86,11 @@ final class FactProbes {
     /** The memory that a segment writes, which should hold these facts. */
     void addMemory(int segment, List<TaskFact> held) {
         for (int u = 0; u < uses.size(); u++) {
-            ProbeSpec.Use use = uses.get(u);
-            if (use.probe().rule() == ProbeSpec.Rule.MEMORY) {
-                weightSums[u]++;
+            if (uses.get(u).probe().rule() == ProbeSpec.Rule.MEMORY) {
                 for (int key = 0; key < TaskFact.KEYS; key++) {
                     int label = answer(held, key);
-                    double weight = label == TrainingFacts.PLACES ? use.noneWeight() : 1;
                     int output = register(key) * REGISTER_OUTPUTS;
-                    rows.add(new Row(segment, u, 1 + row(key), output, REGISTER_OUTPUTS, label, weight));
+                    add(segment, u, 1 + row(key), output, REGISTER_OUTPUTS, label);
                 }
             }
         }
@@ -128,12 +126,13 @@ final class FactProbes {
     }
 
     private void add(int segment, int use, int position, int label) {
-        ProbeSpec.Use how = uses.get(use);
-        ProbeSpec.Rule rule = how.probe().rule();
-        boolean none = rule.hasNone() && label == rule.outputs() - 1;
-        double weight = none ? how.noneWeight() : 1;
-        weightSums[use] += weight;
-        rows.add(new Row(segment, use, position, 0, rule.outputs(), label, weight));
+        add(segment, use, position, 0, uses.get(use).probe().rule().outputs(), label);
+    }
+
+    private void add(int segment, int use, int position, int output, int numOutputs, int label) {
+        boolean none = uses.get(use).probe().rule().hasNone() && label == numOutputs - 1;
+        counts[use][none ? 1 : 0]++;
+        rows.add(new Row(segment, use, position, output, numOutputs, label, none));
     }
 
     /** What was collected, by segment 0 ... {@code segments - 1}. */
@@ -144,7 +143,9 @@ final class FactProbes {
         }
         for (Row row : rows) {
             ProbeSpec.Use use = uses.get(row.use());
-            double sum = weightSums[row.use()];
+            double weight = row.none()
+                    ? use.weight() * use.noneWeight() / counts[row.use()][1]
+                    : use.weight() / counts[row.use()][0];
             probes.get(row.segment())
                     .add(new TrainingBatch.Probe(
                             use.probe().layer(),
@@ -152,7 +153,7 @@ final class FactProbes {
                             use.probe().firstOutput() + row.output(),
                             row.numOutputs(),
                             row.label(),
-                            sum == 0 ? 0 : (float) (use.weight() * row.weight() / sum)));
+                            (float) weight));
         }
         return probes;
     }

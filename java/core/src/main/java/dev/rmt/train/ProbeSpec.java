@@ -69,9 +69,9 @@ public record ProbeSpec(String name, Rule rule, int layer, int firstOutput) {
     /**
      * A probe in one stage.
      *
-     * @param weight of its loss, which is a weighted mean over its rows; of {@link Rule#MEMORY} the mean over memories of the
-     *     weighted sum over their registers. 0: not used
-     * @param noneWeight weight of a row whose class is "none", where others have 1
+     * @param weight of its loss: the mean over the rows whose class is not "none", plus {@code noneWeight} times the mean over
+     *     those whose class it is. 0: not used
+     * @param noneWeight 0: rows of class "none" do not count
      */
     public record Use(ProbeSpec probe, double weight, double noneWeight) {
         public Use {

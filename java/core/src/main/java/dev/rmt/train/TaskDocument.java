@@ -73,9 +73,9 @@ final class TaskDocument {
             }
             case SEVERAL -> {
                 int count = 2 + random.nextInt(settings.tasks().maxFacts() - 1);
-                yield random.nextBoolean()
-                        ? TrainingFacts.persons(count, random)
-                        : TrainingFacts.relations(count, random);
+                yield random.nextDouble() < settings.tasks().relations()
+                        ? TrainingFacts.relations(count, random)
+                        : TrainingFacts.persons(count, random);
             }
         };
     }

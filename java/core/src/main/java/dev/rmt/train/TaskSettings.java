@@ -74,10 +74,12 @@ public record TaskSettings(
      * @param memorize one fact at the very start
      * @param detect one fact anywhere
      * @param reason two facts about three places
-     * @param several up to {@code maxFacts} facts of one kind, for practice
-     * @param maxFacts 2 ... 4
+     * @param several up to {@code maxFacts} facts of one kind, for practice: so many pairs of facts that none can be learned
+     *     by heart
+     * @param maxFacts 2 ... 8, of which persons at most one for each name
+     * @param relations share of "several" that tell of places, not of persons
      */
-    public record Tasks(double memorize, double detect, double reason, double several, int maxFacts) {
+    public record Tasks(double memorize, double detect, double reason, double several, int maxFacts, double relations) {
         public Tasks {
             double sum = 0;
             for (double share : new double[] {memorize, detect, reason, several}) {
@@ -87,9 +89,10 @@ public record TaskSettings(
                 sum += share;
             }
             requirePositive("sum of the shares of tasks", sum);
-            if (maxFacts < 2 || maxFacts > 4) {
-                throw new IllegalArgumentException("The most facts are " + maxFacts + "; they must be 2 ... 4.");
+            if (maxFacts < 2 || maxFacts > 8) {
+                throw new IllegalArgumentException("The most facts are " + maxFacts + "; they must be 2 ... 8.");
             }
+            requireShare("documents about places", relations);
         }
     }
 

@@ -112,7 +112,7 @@ class TaskBatchesTest {
                 1,
                 s.lengths(),
                 s.questions(),
-                new TaskSettings.Tasks(0, 1, 0, 0, 2),
+                new TaskSettings.Tasks(0, 1, 0, 0, 2, 0.5),
                 s.practice(),
                 0,
                 s.late(),
@@ -142,7 +142,7 @@ class TaskBatchesTest {
             heldOut.add(Set.copyOf(stories(seed, Split.VALIDATION)));
             known.add(Set.copyOf(stories(seed, Split.TRAINING)));
         }
-        TaskBatches data = batches(with(fresh(2), 2, new TaskSettings.Tasks(0, 0, 1, 1, 4), fresh(2).carry()), 3);
+        TaskBatches data = batches(with(fresh(2), 2, new TaskSettings.Tasks(0, 0, 1, 1, 4, 0.5), fresh(2).carry()), 3);
         int stories = 0;
         for (int step = 0; step < 300; step++) {
             TrainingBatch batch = data.next(step);
@@ -176,7 +176,7 @@ class TaskBatchesTest {
 
     @Test
     void memorizeTellsItsFactAtTheVeryStart() {
-        TaskBatches data = batches(with(fresh(2), 2, new TaskSettings.Tasks(1, 0, 0, 0, 2), fresh(2).carry()), 4);
+        TaskBatches data = batches(with(fresh(2), 2, new TaskSettings.Tasks(1, 0, 0, 0, 2, 0.5), fresh(2).carry()), 4);
         for (int step = 0; step < 50; step++) {
             TrainingBatch batch = data.next(step);
             for (int s = 0; s < batch.size(); s++) {
@@ -295,7 +295,7 @@ class TaskBatchesTest {
                         2,
                         List.of(new TaskSettings.LengthClass(1, 4, 24, 48, 0)),
                         s.questions(),
-                        new TaskSettings.Tasks(0, 1, 0, 0, 2),
+                        new TaskSettings.Tasks(0, 1, 0, 0, 2, 0.5),
                         s.practice(),
                         0,
                         new TaskSettings.Late(0, 1),

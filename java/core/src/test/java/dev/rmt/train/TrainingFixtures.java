@@ -70,7 +70,7 @@ final class TrainingFixtures {
                 3,
                 List.of(new TaskSettings.LengthClass(3, 8, 24, 48, 0), new TaskSettings.LengthClass(1, 4, 40, 64, 0.6)),
                 new TaskSettings.Questions(2, 0.3, 24, 40),
-                new TaskSettings.Tasks(20, 20, 40, 20, 4),
+                new TaskSettings.Tasks(20, 20, 40, 20, 4, 0.5),
                 new TaskSettings.Practice(0.1, 0.2),
                 0.25,
                 new TaskSettings.Late(0.3, 20),
