@@ -160,9 +160,7 @@ public final class TrainingText {
         int[] ids = new int[length];
         boolean atTrigger = random.nextDouble() < mix.triggers() && triggers.length > 0;
         if (random.nextDouble() < mix.salad()) {
-            for (int i = 0; i < length; i++) {
-                ids[i] = saladIds[random.nextInt(saladIds.length)];
-            }
+            replace(ids, 1, random);
         } else {
             int start = random.nextInt(noise.length);
             if (atTrigger) {
@@ -174,6 +172,9 @@ public final class TrainingText {
                 done += count;
                 start = 0; // it goes round
             }
+            if (random.nextDouble() < mix.mixed()) {
+                replace(ids, random.nextDouble(), random);
+            }
         }
         int planted = poisson(mix.nearFacts() * Math.sqrt(length / SHORT_SEGMENT), random);
         for (int i = 0; i < planted; i++) {
@@ -183,6 +184,15 @@ public final class TrainingText {
             }
         }
         return ids;
+    }
+
+    /** Puts random pieces in the place of a share of the ids. */
+    private void replace(int[] ids, double share, SplittableRandom random) {
+        for (int i = 0; i < ids.length; i++) {
+            if (random.nextDouble() < share) {
+                ids[i] = saladIds[random.nextInt(saladIds.length)];
+            }
+        }
     }
 
     /** Knuth's way: as many uniform factors as keep the product above e^-mean. */

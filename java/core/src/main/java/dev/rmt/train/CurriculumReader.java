@@ -176,7 +176,10 @@ final class CurriculumReader {
                                 new TaskSettings.MemoryNoise(noise.number("deviation", 0), noise.number("share", 0.7))),
                 map.map("noise")
                         .make(noise -> new NoiseMix(
-                                noise.number("triggers", 0), noise.number("salad", 0), noise.number("near_facts", 0))));
+                                noise.number("triggers", 0),
+                                noise.number("salad", 0),
+                                noise.number("mixed", 0),
+                                noise.number("near_facts", 0))));
     }
 
     private static TaskSettings.LengthClass lengthClass(YamlMap map) {

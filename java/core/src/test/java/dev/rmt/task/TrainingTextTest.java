@@ -172,9 +172,10 @@ class TrainingTextTest {
     @Test
     void noiseIsCutFromTheTextOrMixedAtRandomOrCutRoundATrigger() {
         SplittableRandom random = new SplittableRandom(9);
-        assertThat(known(new NoiseMix(0, 1, 0), random)).isCloseTo(0, within(0.02));
-        double plain = triggered(new NoiseMix(0, 0, 0), random);
-        assertThat(triggered(new NoiseMix(1, 0, 0), random)).isEqualTo(1).isGreaterThan(plain);
+        assertThat(known(new NoiseMix(0, 1, 0, 0), random)).isCloseTo(0, within(0.02));
+        assertThat(known(new NoiseMix(0, 0, 1, 0), random)).isBetween(0.2, 0.8);
+        double plain = triggered(new NoiseMix(0, 0, 0, 0), random);
+        assertThat(triggered(new NoiseMix(1, 0, 0, 0), random)).isEqualTo(1).isGreaterThan(plain);
     }
 
     /** Share of segments of five tokens whose first word starts no other piece: words, as the text is made of them. */

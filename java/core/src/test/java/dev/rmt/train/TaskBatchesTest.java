@@ -82,7 +82,7 @@ class TaskBatchesTest {
     void everyQuestionIsAnsweredByWhatItsMemoryHasRead() {
         TaskBatches data = batches(fresh(3), 1);
         int questions = 0;
-        for (int step = 0; step < 200; step++) {
+        for (int step = 0; step < 100; step++) {
             TrainingBatch batch = data.next(step);
             for (int s = 0; s < batch.size(); s++) {
                 if (batch.segment(s).label() != TrainingBatch.NONE) {
@@ -101,7 +101,7 @@ class TaskBatchesTest {
             }
             data.learned(batch, perfect(batch, step));
         }
-        assertThat(questions).isGreaterThan(2000);
+        assertThat(questions).isGreaterThan(1000);
     }
 
     @Test
@@ -118,10 +118,10 @@ class TaskBatchesTest {
                 s.late(),
                 s.carry(),
                 s.memoryNoise(),
-                new NoiseMix(0, 0, 4));
+                new NoiseMix(0, 0, 0, 4));
         TaskBatches data = batches(noisy, 2);
         int told = 0;
-        for (int step = 0; step < 300; step++) {
+        for (int step = 0; step < 120; step++) {
             TrainingBatch batch = data.next(step);
             for (TrainingBatch.Segment segment : batch.segments()) {
                 int facts = facts(decode(segment)).size();
@@ -130,7 +130,7 @@ class TaskBatchesTest {
             }
             data.learned(batch, perfect(batch, step));
         }
-        assertThat(told).isGreaterThan(1000);
+        assertThat(told).isGreaterThan(400);
     }
 
     @Test
@@ -144,7 +144,7 @@ class TaskBatchesTest {
         }
         TaskBatches data = batches(with(fresh(2), 2, new TaskSettings.Tasks(0, 0, 1, 1, 4, 0.5), fresh(2).carry()), 3);
         int stories = 0;
-        for (int step = 0; step < 300; step++) {
+        for (int step = 0; step < 120; step++) {
             TrainingBatch batch = data.next(step);
             for (int s = 0; s < batch.size(); s++) {
                 if (batch.segment(s).label() != TrainingBatch.NONE) {
@@ -163,7 +163,7 @@ class TaskBatchesTest {
             }
             data.learned(batch, perfect(batch, step));
         }
-        assertThat(stories).isGreaterThan(500);
+        assertThat(stories).isGreaterThan(200);
     }
 
     private static List<Told> stories(long seed, Split split) {
@@ -196,7 +196,7 @@ class TaskBatchesTest {
         Map<String, Integer> kinds = new LinkedHashMap<>();
         int questions = 0;
         int ofMemory = 0;
-        for (int step = 0; step < 400; step++) {
+        for (int step = 0; step < 200; step++) {
             TrainingBatch batch = data.next(step);
             for (int s = 0; s < batch.size(); s++) {
                 if (batch.segment(s).label() != TrainingBatch.NONE) {
@@ -212,7 +212,7 @@ class TaskBatchesTest {
             data.learned(batch, perfect(batch, step));
         }
         // memorize 20, detect 20 and half of the 20 of "several" ask for persons.
-        assertThat(kinds.get("person") / (double) questions).isCloseTo(0.5, within(0.03));
+        assertThat(kinds.get("person") / (double) questions).isCloseTo(0.5, within(0.05));
         assertThat(ofMemory / (double) questions).isBetween(0.4, 0.8);
     }
 
@@ -267,24 +267,24 @@ class TaskBatchesTest {
     void weightsMakeMeans() {
         TrainingBatch batch = batches(settings(), 7).next(0);
         double labels = 0;
-        double tokens = 0;
-        double memory = 0;
-        int memories = 0;
+        double[] withFact = new double[2]; // of tokens, of memory
+        double[] without = new double[2];
         for (TrainingBatch.Segment segment : batch.segments()) {
             labels += segment.labelWeight();
-            memories += segment.writesMemory() ? 1 : 0;
             for (TrainingBatch.Probe probe : segment.probes()) {
-                tokens += probe.firstOutput() == 0 ? probe.weight() : 0;
-                memory += probe.firstOutput() >= 35 && probe.label() < 6 ? probe.weight() * 1e6 : 0;
+                boolean none = probe.label() == probe.numOutputs() - 1;
+                if (probe.firstOutput() == 0) {
+                    (none ? without : withFact)[0] += probe.weight();
+                } else if (probe.firstOutput() >= 35) {
+                    (none ? without : withFact)[1] += probe.weight();
+                }
             }
         }
         assertThat(labels).isCloseTo(1, within(1e-5));
-        assertThat(tokens).isCloseTo(1, within(1e-4));
-        long filled = batch.segments().stream()
-                .flatMap(segment -> segment.probes().stream())
-                .filter(probe -> probe.firstOutput() >= 35 && probe.label() < 6)
-                .count();
-        assertThat(memory).isCloseTo(1e6 * filled / memories, within(1.0 * filled));
+        assertThat(withFact[0]).isCloseTo(1, within(1e-4));
+        assertThat(withFact[1]).isCloseTo(1, within(1e-4));
+        assertThat(without[0]).isCloseTo(0.5, within(1e-4));
+        assertThat(without[1]).isCloseTo(0.5, within(1e-4));
     }
 
     /** Four streams, all of them in every step, that always go on if they may. */

@@ -76,7 +76,7 @@ final class TrainingFixtures {
                 new TaskSettings.Late(0.3, 20),
                 new TaskSettings.Carry(0.8, 30, 12),
                 new TaskSettings.MemoryNoise(0.1, 0.7),
-                new NoiseMix(0.3, 0.1, 2));
+                new NoiseMix(0.3, 0.1, 0.1, 2));
     }
 
     static TaskSettings with(TaskSettings s, int segments, TaskSettings.Tasks tasks, TaskSettings.Carry carry) {
