@@ -12,13 +12,16 @@ using Function = void (*)(const float *x, float *y, int count);
 
 void exp2_portable(const float *x, float *y, int count);
 void gelu_portable(const float *x, float *y, int count);
+void gelu_slope_portable(const float *x, float *y, int count);
 #if RMT_HAVE_AVX2
 void exp2_avx2(const float *x, float *y, int count);
 void gelu_avx2(const float *x, float *y, int count);
+void gelu_slope_avx2(const float *x, float *y, int count);
 #endif
 #if RMT_HAVE_AVX512
 void exp2_avx512(const float *x, float *y, int count);
 void gelu_avx512(const float *x, float *y, int count);
+void gelu_slope_avx512(const float *x, float *y, int count);
 #endif
 
 namespace {
@@ -30,16 +33,17 @@ struct Isa {
   std::string name;
   Function exp2;
   Function gelu;
+  Function gelu_slope;
 };
 
 std::vector<Isa> runnable() {
   const std::string names = std::string(",") + rmt_cpu_isas() + ",";
-  std::vector<Isa> all = {{"portable", exp2_portable, gelu_portable}};
+  std::vector<Isa> all = {{"portable", exp2_portable, gelu_portable, gelu_slope_portable}};
 #if RMT_HAVE_AVX2
-  all.push_back({"avx2", exp2_avx2, gelu_avx2});
+  all.push_back({"avx2", exp2_avx2, gelu_avx2, gelu_slope_avx2});
 #endif
 #if RMT_HAVE_AVX512
-  all.push_back({"avx512", exp2_avx512, gelu_avx512});
+  all.push_back({"avx512", exp2_avx512, gelu_avx512, gelu_slope_avx512});
 #endif
   std::vector<Isa> chosen;
   for (const Isa &isa : all) {
@@ -130,6 +134,32 @@ TEST("GELU of far arguments is the argument or zero, and NaN stays NaN") {
       CHECK_EQUAL(at(isa.gelu, -x), 0.0f);
     }
     CHECK(std::isnan(at(isa.gelu, kNan)));
+  }
+}
+
+TEST("the derivative of GELU is right to 2e-7, and comes with the bits of GELU") {
+  for (const Isa &isa : runnable()) {
+    double worst = 0;
+    float worst_x = 0;
+    const auto visit = [&](float x, float y) {
+      const double t = x;
+      const double exact = 0.5 * std::erfc(-t / std::sqrt(2.0)) + t * std::exp(-0.5 * t * t) * 0.39894228040143267794;
+      const double error = std::fabs(y - exact);
+      if (!(error <= worst)) {
+        worst = error;
+        worst_x = x;
+      }
+    };
+    for_grid(isa.gelu_slope, -12, 12, 1 << 22, visit);
+    for_grid(isa.gelu_slope, -1e-3, 1e-3, 1 << 16, visit);
+    for_grid(isa.gelu_slope, -1e6, 1e6, 1 << 18, visit);
+    std::printf("  %-10s largest error %.2e, at %g\n", isa.name.c_str(), worst, worst_x);
+    CHECK_THAT(worst <= 2e-7, isa.name + ": error " + test::show(worst) + " at " + test::show(worst_x));
+    for (const float x : {20.0f, 1e5f, 1e30f}) {
+      CHECK_EQUAL(at(isa.gelu_slope, x), 1.0f);
+      CHECK_EQUAL(at(isa.gelu_slope, -x), 0.0f);
+    }
+    CHECK(std::isnan(at(isa.gelu_slope, kNan)));
   }
 }
 

@@ -113,9 +113,16 @@ __attribute__((noinline)) void value_tile(const float *weights, const float *val
   }
 }
 
-// scores[j] = 2^(scores[j] x scale + base); returns their sum over the keys in `sum`, in four parts for each row.
+// 2^((score - maximum) x scale), for the shift of a maximum. Scores may be large, and an error of their product with
+// `scale` would be one of the weight: it is not rounded, or there is none of that size.
+RMT_INLINE Vec shift_of(Vec maximum, Vec scale) { return kRoundsOnce ? -maximum * scale : -maximum; }
+RMT_INLINE Vec weight_of(Vec score, Vec scale, Vec shift) {
+  return exp2(kRoundsOnce ? fma(score, scale, shift) : (score + shift) * scale);
+}
+
+// scores[j] = weight_of(scores[j]); returns their sum over the keys in `sum`, in four parts for each row.
 template <int32_t kNumVectors>
-RMT_INLINE void exponentials(float *scores, int32_t num_keys, Vec scale, const Vec *base, Vec *sum) {
+RMT_INLINE void exponentials(float *scores, int32_t num_keys, Vec scale, const Vec *shift, Vec *sum) {
   Vec part[kNumVectors][4] = {};
   int32_t j = 0;
   for (; j + 4 <= num_keys; j += 4) {
@@ -124,7 +131,7 @@ RMT_INLINE void exponentials(float *scores, int32_t num_keys, Vec scale, const V
 #pragma GCC unroll 16
       for (int32_t v = 0; v < kNumVectors; ++v) {
         float *s = scores + (j + i) * kRows + v * kLanes;
-        const Vec p = exp2(fma(load(s), scale, base[v]));
+        const Vec p = weight_of(load(s), scale, shift[v]);
         store(s, p);
         part[v][i] += p;
       }
@@ -134,7 +141,7 @@ RMT_INLINE void exponentials(float *scores, int32_t num_keys, Vec scale, const V
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) {
       float *s = scores + j * kRows + v * kLanes;
-      const Vec p = exp2(fma(load(s), scale, base[v]));
+      const Vec p = weight_of(load(s), scale, shift[v]);
       store(s, p);
       part[v][0] += p;
     }
@@ -143,9 +150,9 @@ RMT_INLINE void exponentials(float *scores, int32_t num_keys, Vec scale, const V
   for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = (part[v][0] + part[v][1]) + (part[v][2] + part[v][3]);
 }
 
-// What training wants besides the context. The weight of a key is 2^(score x scale + base) x inverse_sum.
+// What training wants besides the context. The weight of a key is weight_of(score) x inverse_sum.
 struct AttentionTape {
-  float *base;             // (rows of the slice)
+  float *shift;            // (rows of the slice)
   float *inverse_sum;      // likewise
   const Dropped *weights;  // which weights are dropped; null: none
 };
@@ -202,15 +209,15 @@ inline void attend(const AttentionHead &head, const float *query, int32_t first_
     }
 
     Vec keep[kNumVectors];
-    Vec base[kNumVectors];
+    Vec shift[kNumVectors];
     Vec block_sum[kNumVectors];
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) {
       keep[v] = exp2((maximum[v] - new_maximum[v]) * scale);
-      base[v] = -new_maximum[v] * scale;
+      shift[v] = shift_of(new_maximum[v], scale);
       maximum[v] = new_maximum[v];
     }
-    exponentials<kNumVectors>(scores, num_keys, scale, base, block_sum);
+    exponentials<kNumVectors>(scores, num_keys, scale, shift, block_sum);
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = fma(sum[v], keep[v], block_sum[v]);
     if (tape != nullptr && tape->weights != nullptr) {
@@ -233,7 +240,7 @@ inline void attend(const AttentionHead &head, const float *query, int32_t first_
   for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = 1.0f / sum[v];
   if (tape != nullptr) {
     for (int32_t v = 0; v < kNumVectors; ++v) {
-      store(tape->base + v * kLanes, -maximum[v] * scale);
+      store(tape->shift + v * kLanes, shift_of(maximum[v], scale));
       store(tape->inverse_sum + v * kLanes, sum[v]);
     }
   }

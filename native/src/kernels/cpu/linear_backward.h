@@ -43,30 +43,41 @@ RMT_INLINE int32_t sums_width(int32_t rest) {
   return columns >= 4 ? 4 : 2;
 }
 
+// Vectors of rows that are summed in one go, for the sake of rounding.
+constexpr int32_t kPartialPlaces = kLanes >= 16 ? 64 : 32;
+
 // sums[a * kWidth + b] = sum over the rows of columns a of A and b of B, for the vectors of rows at `places`, whose
 // fields `in_a` and `in_b` say where in A and B they lie.
 template <int32_t kWidth>
 __attribute__((noinline)) void sums_tile(const float *a, const float *b, const VectorPlace *places,
                                          int64_t VectorPlace::*in_a, int64_t VectorPlace::*in_b, int32_t num_places,
                                          float *sums) {
-  Vec sum[kMaxSums];
+  for (int32_t begin = 0;;) {
+    Vec sum[kMaxSums];
 #pragma GCC unroll 32
-  for (Vec &s : sum) s = Vec{};
-  for (int32_t i = 0; i < num_places; ++i) {
-    const float *from_a = a + places[i].*in_a;
-    const float *from_b = b + places[i].*in_b;
-    Vec x[kSumsA];
+    for (Vec &s : sum) s = Vec{};
+    const int32_t end = min(num_places, begin + kPartialPlaces);
+    for (int32_t i = begin; i < end; ++i) {
+      const float *from_a = a + places[i].*in_a;
+      const float *from_b = b + places[i].*in_b;
+      Vec x[kSumsA];
 #pragma GCC unroll 16
-    for (int32_t m = 0; m < kSumsA; ++m) x[m] = load(from_a + m * kRows);
+      for (int32_t m = 0; m < kSumsA; ++m) x[m] = load(from_a + m * kRows);
 #pragma GCC unroll 16
-    for (int32_t n = 0; n < kWidth; ++n) {
-      const Vec y = load(from_b + n * kRows);
+      for (int32_t n = 0; n < kWidth; ++n) {
+        const Vec y = load(from_b + n * kRows);
 #pragma GCC unroll 16
-      for (int32_t m = 0; m < kSumsA; ++m) sum[m * kWidth + n] = fma(x[m], y, sum[m * kWidth + n]);
+        for (int32_t m = 0; m < kSumsA; ++m) sum[m * kWidth + n] = fma(x[m], y, sum[m * kWidth + n]);
+      }
     }
-  }
 #pragma GCC unroll 16
-  for (int32_t i = 0; i < kSumsA * kWidth; i += kLanes) store(sums + i, sum_lanes(sum + i));
+    for (int32_t i = 0; i < kSumsA * kWidth; i += kLanes) {
+      const Vec total = sum_lanes(sum + i);
+      store(sums + i, begin == 0 ? total : load(sums + i) + total);
+    }
+    begin = end;
+    if (begin == num_places) break;
+  }
 }
 
 inline void sums_tile_of(int32_t width, const float *a, const float *b, const VectorPlace *places,

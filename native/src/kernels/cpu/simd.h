@@ -68,6 +68,12 @@ RMT_INLINE DoubleVec to_double(Vec v) { return __builtin_convertvector(v, Double
 RMT_INLINE Vec to_float(const DoubleVec &v) { return __builtin_convertvector(v, Vec); }
 RMT_INLINE Vec abs(Vec v) { return from_bits(bits(v) & 0x7fffffffu); }
 
+#if defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__)) || defined(__aarch64__)
+constexpr bool kRoundsOnce = true;
+#else
+constexpr bool kRoundsOnce = false;
+#endif
+
 // a * b + c, rounded once where the instruction set can.
 RMT_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #if defined(__AVX512F__)

@@ -77,11 +77,11 @@ struct Tape {
   int64_t x;                // level 0
   int64_t embedding_normalized;
   int64_t embedding_factors;
-  int64_t layers;  // layer 0: Kept, inner, factors of both norms, base and inverse sum of attention
+  int64_t layers;  // layer 0: Kept, inner, factors of both norms, shift and inverse sum of attention
   int64_t layer_stride;
   int64_t dx;
   int64_t chunk;
-  int64_t dots;           // (chunk_panels, heads, kRows): D of attention_backward.h
+  int64_t dots;           // (chunk_panels, heads, kRows): see attention_backward.h
   int64_t norm_partials;  // (panels, norm_partial_stride)
   int64_t norm_partial_stride;
   int64_t first_panels;  // int32_t[max_batch_size]
@@ -103,10 +103,10 @@ struct Tape {
   float *inner_of(int32_t index, int64_t panel) { return kept(index, Kept::kCount, 0) + panel * inner_panel; }
   float *attention_factors_of(int32_t index, int64_t panel) { return inner_of(index, panels) + panel * kRows; }
   float *output_factors_of(int32_t index, int64_t panel) { return attention_factors_of(index, panels + panel); }
-  float *attention_base_of(int32_t index, int64_t panel) {
+  float *attention_shifts_of(int32_t index, int64_t panel) {
     return output_factors_of(index, panels) + panel * attention_panel;
   }
-  float *inverse_sums_of(int32_t index, int64_t panel) { return attention_base_of(index, panels + panel); }
+  float *inverse_sums_of(int32_t index, int64_t panel) { return attention_shifts_of(index, panels + panel); }
 
   // Panel or slice `place` of a chunk.
   float *chunk_of(Chunk which, int64_t place) {
@@ -133,10 +133,9 @@ struct Tape {
 
 // Scratch of a worker, floats: forward a group of panels of H columns beside the scratch of attend() or a chunk of
 // intermediate columns; backward what attention_backward.h says.
-RMT_INLINE int64_t backward_scratch(const ModelShape &shape, int64_t panels_of_a_document) {
-  (void)shape;
+RMT_INLINE int64_t backward_scratch(int64_t panels_of_a_document) {
   const int64_t places = panels_of_a_document * kVectors * static_cast<int64_t>(sizeof(VectorPlace) / sizeof(float));
-  return (panels_of_a_document + 1) * kRows * kRows + round_up(places, kAlignment);
+  return 2 * panels_of_a_document * kRows * kRows + round_up(places, kAlignment);
 }
 
 inline Tape tape_layout(const ModelShape &shape, const TapeLimits &limits, int32_t threads) {
@@ -184,7 +183,7 @@ inline Tape tape_layout(const ModelShape &shape, const TapeLimits &limits, int32
   const int64_t attention = attention_scratch(shape);
   const int64_t feed_forward = feed_forward_scratch(shape);
   const int64_t forward = 2 * kMaxGroup * t.hidden_panel + (attention > feed_forward ? attention : feed_forward);
-  const int64_t backward = backward_scratch(shape, longest);
+  const int64_t backward = backward_scratch(longest);
   t.scratch_stride = round_up(forward > backward ? forward : backward, kAlignment);
   t.scratch = take(threads * t.scratch_stride);
   t.bytes = end * static_cast<int64_t>(sizeof(float));

@@ -206,7 +206,7 @@ inline void feed_forward_backward(const TrainingContext &context, const Training
 
 // ---- attention --------------------------------------------------------------------------------------------------
 
-// D of each head, and dattended times the inverse sums.
+// dattended x inverse sums, and its scalar products with the output, of each head.
 inline void scale_by_inverse_sums(const BackwardJob &job, const TrainingBlock &block, int32_t place) {
   Tape &tape = *job.tape;
   const Slice &slice = job.chosen.slices[place];
@@ -296,7 +296,7 @@ inline void attention_head_task(void *context, int index, int worker) {
     memset(head.dvalues + p * head.gradient_stride, 0, head_bytes);
   }
   float *scratch = tape.scratch_of(worker);
-  VectorPlace *places = reinterpret_cast<VectorPlace *>(scratch + static_cast<int64_t>(panels + 1) * kRows * kRows);
+  VectorPlace *places = reinterpret_cast<VectorPlace *>(scratch + static_cast<int64_t>(panels) * 2 * kRows * kRows);
   for (int32_t i = 0; i < panels * kVectors; ++i) {
     const int64_t row = i % kVectors * kLanes;
     places[i] = {i / kVectors * int64_t{kRows * kRows} + row, 0, i / kVectors * head.panel_stride + row};
@@ -308,7 +308,7 @@ inline void attention_head_task(void *context, int index, int worker) {
     rows.queries = tape.kept(job.layer, Kept::kQueries, panel) + column;
     rows.dattended = tape.chunk_of(Chunk::kDattended, i) + column;
     rows.dqueries = tape.chunk_of(Chunk::kDqueries, i) + column;
-    rows.base = tape.attention_base_of(job.layer, panel) + static_cast<int64_t>(head_index) * kRows;
+    rows.shifts = tape.attention_shifts_of(job.layer, panel) + static_cast<int64_t>(head_index) * kRows;
     rows.dots = tape.dots_of(i) + static_cast<int64_t>(head_index) * kRows;
     rows.first_row = slice.panel * kRows;
     query_range(block, slice, &rows.begin, &rows.end);

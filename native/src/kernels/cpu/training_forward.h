@@ -152,7 +152,7 @@ inline void attend_slices(const TrainingJob &job, const TrainingBlock &block, co
     const int64_t place = job.panel_of(block, slice.panel);
     const int32_t row = slice.first_vector * kLanes;
     const int64_t row_of_head = static_cast<int64_t>(head_index) * kRows + row;
-    const AttentionTape kept{tape.attention_base_of(block.layer, place) + row_of_head,
+    const AttentionTape kept{tape.attention_shifts_of(block.layer, place) + row_of_head,
                              tape.inverse_sums_of(block.layer, place) + row_of_head,
                              job.drops_weights() ? &dropped : nullptr};
     const float *query = tape.kept(block.layer, Kept::kQueries, place) + column + row;
