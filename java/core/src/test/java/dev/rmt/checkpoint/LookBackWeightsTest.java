@@ -132,6 +132,17 @@ class LookBackWeightsTest {
     }
 
     @Test
+    void memoryComesBackAtTheScaleOfWordsAndThePoolerMakesUpForIt() {
+        LookBackWeights weights = weights(1);
+        assertThat(all(weights, "encoder.layer.0.output.LayerNorm.weight")).containsOnly(1);
+        assertThat(all(weights, "encoder.layer.1.output.LayerNorm.weight")).containsOnly(0.3f);
+        assertThat(all(weights, "encoder.layer.1.attention.output.LayerNorm.weight"))
+                .containsOnly(1);
+        assertThat(deviation(all(weights, "pooler.dense.weight"), false))
+                .isCloseTo(0.7 / 0.3 / Math.sqrt(HIDDEN), within(6e-3));
+    }
+
+    @Test
     void valuesDependOnTheSeedAndNotOnThePieceThatIsRead() {
         for (String name : weights(1).names()) {
             float[] whole = all(weights(1), name);
