@@ -13,6 +13,8 @@ public final class Main {
     public static void main(String[] args) {
         // Numbers look the same wherever the program runs.
         Locale.setDefault(Locale.ROOT);
+        // Pictures are drawn into files; a display that cannot be reached must not get in the way.
+        System.setProperty("java.awt.headless", "true");
         int status;
         try {
             status = commandLine().execute(args);

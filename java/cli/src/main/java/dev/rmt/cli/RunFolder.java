@@ -61,8 +61,7 @@ final class RunFolder implements AutoCloseable {
         } catch (FileAlreadyExistsException e) {
             throw new UnusableFileException("--out " + folder + ": " + e.getFile() + " is not a folder.", e);
         } catch (IOException e) {
-            throw new UnusableFileException(
-                    "--out " + folder + ": no file can be made there (" + reason(e) + ").", e);
+            throw new UnusableFileException("--out " + folder + ": no file can be made there (" + reason(e) + ").", e);
         }
     }
 

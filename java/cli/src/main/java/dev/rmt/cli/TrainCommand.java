@@ -143,6 +143,11 @@ final class TrainCommand implements Callable<Integer> {
     @Option(names = "--resume", description = "Go on from the checkpoint in --out; the options must be the same.")
     private boolean resume;
 
+    @Option(
+            names = "--plot-only",
+            description = "Draw training.png of the run in --out as far as it has come, and do nothing else.")
+    private boolean plotOnly;
+
     @Option(names = "--json", paramLabel = "FILE", description = "Write the results as JSON too.")
     private Path json;
 
@@ -154,6 +159,9 @@ final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        if (plotOnly) {
+            return plot();
+        }
         check();
         Curriculum curriculum = curriculum();
         if (curriculum.model() == null && model == null) {
@@ -184,6 +192,15 @@ final class TrainCommand implements Callable<Integer> {
                 return job(curriculum, start, where, seedNow).run(System.out);
             }
         }
+    }
+
+    private int plot() {
+        TrainingChart.draw(out).ifPresent(reason -> {
+            throw new UnusableFileException(
+                    "--out " + out + ": the learning curve could not be drawn: " + reason + ".");
+        });
+        System.out.println("Drew " + out.resolve(TrainingChart.FILE) + ".");
+        return ExitCodes.OK;
     }
 
     private TrainingJob job(Curriculum curriculum, TrainingJob.Start start, Device where, long seedNow) {

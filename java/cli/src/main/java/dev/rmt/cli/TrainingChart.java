@@ -70,7 +70,11 @@ final class TrainingChart {
     static Optional<String> draw(Path folder) {
         try {
             Path validation = folder.resolve(CsvLog.VALIDATION_FILE);
-            CsvLogTable rows = CsvLogTable.read(folder.resolve(CsvLog.TRAINING_FILE));
+            Path training = folder.resolve(CsvLog.TRAINING_FILE);
+            if (!Files.exists(training)) {
+                return Optional.of("there is no " + training);
+            }
+            CsvLogTable rows = CsvLogTable.read(training);
             if (rows.rows().isEmpty()) {
                 return Optional.of("no step was logged");
             }

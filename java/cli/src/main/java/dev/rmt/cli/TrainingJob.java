@@ -97,7 +97,7 @@ record TrainingJob(
         TrainingResult result;
         try (CsvLog csv = new CsvLog(out, logEvery);
                 TensorBoardLog tensorBoard = new TensorBoardLog(out.resolve(TENSOR_BOARD), logEvery);
-                TrainingScreen view = new TrainingScreen(screen)) {
+                TrainingScreen view = new TrainingScreen(screen, resume)) {
             RmtTrainer trainer = trainer(settings, List.of(new RecipeFile(), csv, tensorBoard, view));
             try (TrainingInterruption interruption = new TrainingInterruption(trainer, out)) {
                 result = trainer.train();

@@ -25,13 +25,16 @@ final class TrainingScreen implements TrainingListener, AutoCloseable {
             new Table.Column("time", 11)));
 
     private final PrintStream out;
+    private final boolean resumed;
     private final Deque<TrainingProgress> recent = new ArrayDeque<>();
     private Progress progress; // null before the first stage
     private double stageBegan; // seconds of training
     private boolean wholeStage; // false: an earlier process began it
 
-    TrainingScreen(PrintStream out) {
+    /** @param resumed whether the run goes on from a checkpoint */
+    TrainingScreen(PrintStream out, boolean resumed) {
         this.out = out;
+        this.resumed = resumed;
     }
 
     @Override
@@ -39,7 +42,7 @@ final class TrainingScreen implements TrainingListener, AutoCloseable {
         if (progress == null) {
             progress = Progress.start("train", at.totalSteps(), "steps");
             progress.skip(at.totalStep());
-            if (at.totalStep() > 0) {
+            if (resumed) {
                 progress.print(
                         out,
                         "Resumed in stage " + (at.stage() + 1) + " (" + at.stageName() + ") after step "

@@ -6,6 +6,7 @@ import dev.rmt.DeviceException;
 import dev.rmt.InputException;
 import dev.rmt.MemoryBudgetException;
 import dev.rmt.ModelFormatException;
+import dev.rmt.TrainingDivergedException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
@@ -23,6 +24,8 @@ class FailuresTest {
         assertThat(Failures.status(new UnusableFileException("x"))).isEqualTo(4);
         assertThat(Failures.status(new MemoryBudgetException("x"))).isEqualTo(5);
         assertThat(Failures.status(new OutOfMemoryError())).isEqualTo(5);
+        assertThat(Failures.status(new TrainingDivergedException("one", 3, "the loss")))
+                .isEqualTo(6);
         assertThat(Failures.status(new IOException("no space left"))).isEqualTo(1);
         assertThat(Failures.status(new IllegalStateException("a bug"))).isEqualTo(1);
     }

@@ -38,7 +38,7 @@ class ProgramIT {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"eval", "read", "init", "info", "doctor"})
+    @ValueSource(strings = {"eval", "train", "read", "init", "info", "doctor"})
     void everyCommandHasHelpWithWorkedExamples(String command) {
         Program.Result result = program.run(command, "--help");
         assertThat(result.status()).as(result.toString()).isZero();
@@ -50,7 +50,12 @@ class ProgramIT {
     void theProgramItselfHasHelpThatNamesTheCommands() {
         Program.Result result = program.run("--help");
         assertThat(result.status()).isZero();
-        assertThat(result.out()).contains("eval", "read", "init", "info", "doctor", "Examples:");
+        assertThat(result.out()).contains("eval", "train", "read", "init", "info", "doctor", "Examples:");
+    }
+
+    @Test
+    void helpOfTrainingNamesTheRecipes() {
+        assertThat(program.run("train", "--help").out()).contains("small", "control", "paper-detect", "--resume");
     }
 
     @Test

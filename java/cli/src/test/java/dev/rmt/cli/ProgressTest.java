@@ -63,6 +63,19 @@ class ProgressTest {
     }
 
     @Test
+    void aNoteStandsBehindTheNumbersAndTheEndMayMove() {
+        try (Progress progress = lines(1000, "steps")) {
+            progress.note("stage 1 of 2, loss 0.5");
+            progress.end(100);
+            now = 30;
+            progress.step(50);
+        }
+        assertThat(output())
+                .containsExactly(
+                        "reading: 50 of 100 steps (50.0 %), stage 1 of 2, loss 0.5, 30.0 s, about 30.0 s left");
+    }
+
+    @Test
     void resultsGoToTheirOwnStream() {
         ByteArrayOutputStream results = new ByteArrayOutputStream();
         try (Progress progress = lines(10, "segments")) {

@@ -202,6 +202,10 @@ class NoiseTest {
         String text = text(noise);
         assertThat(text.equals(text(Noise.generated(TOKENIZER, 3)))).isTrue();
         assertThat(text.equals(text(Noise.generated(TOKENIZER, 4)))).isFalse();
+        assertThat(Noise.generated(TOKENIZER, 3).sha256())
+                .isEqualTo(noise.sha256())
+                .hasSize(64);
+        assertThat(Noise.generated(TOKENIZER, 4).sha256()).isNotEqualTo(noise.sha256());
     }
 
     @Test
