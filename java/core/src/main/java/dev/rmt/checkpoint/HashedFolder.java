@@ -48,6 +48,9 @@ public final class HashedFolder {
      * @throws RmtException if it cannot be written; the one that was there stays as it was
      */
     public static void write(Path folder, Content content) {
+        if (Files.isRegularFile(folder)) {
+            throw new RmtException("Cannot write " + folder + ": it is a file; give the name of a folder.");
+        }
         AtomicFiles.replaceFolder(folder, previous(folder), temporary -> {
             content.writeTo(temporary);
             ObjectNode hashes = JSON.createObjectNode();

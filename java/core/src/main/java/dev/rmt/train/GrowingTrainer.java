@@ -14,7 +14,7 @@ import java.util.List;
  * only when its batches come. Weights and all that belongs to them are copied, so no bit changes.
  */
 final class GrowingTrainer implements AutoCloseable {
-    private static final int STATES_AT_FIRST = 64;
+    private static final int STATES_AT_FIRST = 1024;
 
     private final NativeDevice device;
     private final ModelConfig config;

@@ -25,6 +25,7 @@ import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /**
@@ -45,17 +46,24 @@ final class TrainingCheckpoint {
     private final ModelConfig config;
     private final WordPieceTokenizer tokenizer;
     private final Map<String, String> settings;
+    private final String cpuIsa;
     private final List<Values> kept;
 
     /**
      * @param settings all that a run must have been started with to go on from a checkpoint of this one, by name
+     * @param cpuIsa the instruction set that computes: others round in other places
      * @param keepAverage whether the trainer has one
      */
     TrainingCheckpoint(
-            ModelConfig config, WordPieceTokenizer tokenizer, Map<String, String> settings, boolean keepAverage) {
+            ModelConfig config,
+            WordPieceTokenizer tokenizer,
+            Map<String, String> settings,
+            String cpuIsa,
+            boolean keepAverage) {
         this.config = config;
         this.tokenizer = tokenizer;
         this.settings = settings;
+        this.cpuIsa = cpuIsa;
         kept = keepAverage
                 ? List.of(Values.FIRST_MOMENT, Values.SECOND_MOMENT, Values.AVERAGE)
                 : List.of(Values.FIRST_MOMENT, Values.SECOND_MOMENT);
@@ -86,10 +94,11 @@ final class TrainingCheckpoint {
      * Reads a checkpoint into a trainer.
      *
      * @param folder checked already
+     * @param notices takes what the user should know
      * @throws InputException if it was made with other settings
      * @throws ModelFormatException if it cannot be read
      */
-    TrainingState read(Path folder, TrainingBackend backend) {
+    TrainingState read(Path folder, TrainingBackend backend, Consumer<String> notices) {
         JsonNode training = readJson(folder.resolve(TRAINING));
         checkSettings(folder, training.path("settings"));
         try (ModelDirectory model = ModelDirectory.open(folder, LoadOptions.defaults())) {
@@ -106,6 +115,11 @@ final class TrainingCheckpoint {
                 copyTensors(optimizer, backend, which, prefix(which), name -> true);
             }
             copyTensors(optimizer, backend, Values.WEIGHTS, "", name -> name.startsWith(PROBE_PREFIX));
+        }
+        String madeWith = training.path("cpu_isa").asText();
+        if (!madeWith.equals(cpuIsa)) {
+            notices.accept("The checkpoint was made with the instruction set " + madeWith + ", this run uses " + cpuIsa
+                    + ": it goes on, but not to the same bits as on the machine before.");
         }
         return state(folder.resolve(TRAINING), training);
     }
@@ -226,6 +240,7 @@ final class TrainingCheckpoint {
             ObjectNode figures = best.putObject("figures");
             state.bestFigures().forEach(figures::put);
         }
+        json.put("cpu_isa", cpuIsa);
         ObjectNode made = json.putObject("settings");
         settings.forEach(made::put);
         json.put("data", Base64.getEncoder().encodeToString(state.data()));

@@ -8,6 +8,9 @@ import java.util.Map;
  * call {@link RmtTrainer#cancel}.
  */
 public interface TrainingListener {
+    /** Something that whoever started the run should know: one sentence. */
+    default void noticed(String notice) {}
+
     /** Before the first step of a stage, and where a run goes on in the midst of one. */
     default void stageStarted(TrainingProgress progress) {}
 

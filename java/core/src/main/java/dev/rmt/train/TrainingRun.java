@@ -59,9 +59,10 @@ final class TrainingRun implements AutoCloseable {
                 config.numMemTokens(),
                 plan.tokenizer().vocabulary().clsId(),
                 plan.tokenizer().vocabulary().sepId());
-        checkpoint = new TrainingCheckpoint(config, plan.tokenizer(), settings(plan), plan.keepAverage());
         device = NativeDevice.cpu(plan.device().threads());
         try {
+            checkpoint = new TrainingCheckpoint(
+                    config, plan.tokenizer(), settings(plan), device.info().isa(), plan.keepAverage());
             trainer = new GrowingTrainer(
                     device,
                     config,
@@ -126,7 +127,8 @@ final class TrainingRun implements AutoCloseable {
             throw new InputException(plan.output()
                     + " holds the checkpoint of a run already; resume it, or choose another" + " folder.");
         }
-        TrainingState state = checkpoint.read(found.get(), trainer.backend());
+        TrainingState state =
+                checkpoint.read(found.get(), trainer.backend(), notice -> tell(listener -> listener.noticed(notice)));
         stageIndex = state.stage();
         stage = plan.stages().get(stageIndex);
         step = state.step();

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.rmt.Device;
 import dev.rmt.InputException;
 import dev.rmt.LoadOptions;
-import dev.rmt.ModelConfig;
 import dev.rmt.ModelFormatException;
 import dev.rmt.RmtException;
 import dev.rmt.RmtModel;
@@ -16,14 +15,12 @@ import dev.rmt.checkpoint.HashedFolder;
 import dev.rmt.checkpoint.ModelDirectory;
 import dev.rmt.checkpoint.RandomWeights;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.HexFormat;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -35,8 +32,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whole runs of the native trainer on a tiny model: a letter is read, then others, then it is asked for. */
 class RmtTrainerTest {
-    private static final ModelConfig CONFIG = TestModels.config().build();
-
     @TempDir
     private Path temporary;
 
@@ -46,11 +41,11 @@ class RmtTrainerTest {
     void aModelLearnsToRememberAndIsReadBackFromItsFolder() {
         List<TrainingProgress> steps = new ArrayList<>();
 
-        TrainingStage easy = stage(new Letters(1, false), "one", 400)
+        TrainingStage easy = TinyRuns.stage(new LetterData(1, false), "one", 400)
                 .learningRate(LearningRate.linear(2e-3, 50))
                 .build();
 
-        TrainingResult result = trainer("out", List.of(easy), new TrainingListener() {
+        TrainingResult result = TinyRuns.trainer(out("out"), List.of(easy), new TrainingListener() {
                     @Override
                     public void stepTaken(TrainingProgress progress) {
                         steps.add(progress);
@@ -66,10 +61,10 @@ class RmtTrainerTest {
         assertThat(steps.get(399).accuracy()).isEqualTo(1);
         assertThat(steps.get(399).step()).isEqualTo(400);
         assertThat(steps.get(399).totalSteps()).isEqualTo(400);
-        assertThat(steps.get(399).tokens()).isEqualTo(400L * Letters.DOCUMENTS * (3 + 1 + 2));
+        assertThat(steps.get(399).tokens()).isEqualTo(400L * LetterData.DOCUMENTS * (3 + 1 + 2));
         try (RmtModel model = RmtModel.load(result.model().orElseThrow(), Device.cpu(1))) {
             assertThat(model.trained()).isTrue();
-            assertThat(model.config()).isEqualTo(CONFIG);
+            assertThat(model.config()).isEqualTo(TinyRuns.CONFIG);
         }
     }
 
@@ -83,9 +78,11 @@ class RmtTrainerTest {
             return Map.of("accuracy", scores[hashes.size() - 1]);
         };
 
-        TrainingResult result = trainer(
-                        "out",
-                        List.of(stage("one", 18, 1).validation(validation, 5).build()),
+        TrainingResult result = TinyRuns.trainer(
+                        out("out"),
+                        List.of(TinyRuns.stage("one", 18, 1)
+                                .validation(validation, 5)
+                                .build()),
                         new TrainingListener() {
                             @Override
                             public void validated(
@@ -105,11 +102,15 @@ class RmtTrainerTest {
     void theAverageOfTheWeightsIsWhatIsValidatedAndKept() {
         OptimizerSettings averaging = OptimizerSettings.usual().withAverageDecay(0.9);
 
-        TrainingResult plain =
-                trainer("plain", List.of(stage("one", 20, 1).build())).build().train();
-        TrainingResult average = trainer(
-                        "average",
-                        List.of(stage("one", 20, 1).optimizer(averaging).build()))
+        TrainingResult plain = TinyRuns.trainer(
+                        out("plain"), List.of(TinyRuns.stage("one", 20, 1).build()))
+                .build()
+                .train();
+        TrainingResult average = TinyRuns.trainer(
+                        out("average"),
+                        List.of(TinyRuns.stage("one", 20, 1)
+                                .optimizer(averaging)
+                                .build()))
                 .build()
                 .train();
 
@@ -121,11 +122,11 @@ class RmtTrainerTest {
         List<String> events = new ArrayList<>();
         Criterion soon = new Criterion(7, Map.of("steps", 0.0));
 
-        TrainingResult result = trainer(
-                        "out",
+        TrainingResult result = TinyRuns.trainer(
+                        out("out"),
                         List.of(
-                                stage("one", 50, 1).stopWhen(soon).build(),
-                                stage("two", 5, 2).build()),
+                                TinyRuns.stage("one", 50, 1).stopWhen(soon).build(),
+                                TinyRuns.stage("two", 5, 2).build()),
                         new TrainingListener() {
                             @Override
                             public void stageStarted(TrainingProgress progress) {
@@ -147,10 +148,13 @@ class RmtTrainerTest {
 
     @Test
     void recomputationDoesNotChangeABit() {
-        TrainingResult with =
-                trainer("with", List.of(stage("one", 12, 1).build())).build().train();
-        TrainingResult without = trainer(
-                        "without", List.of(stage("one", 12, 1).recompute(false).build()))
+        TrainingResult with = TinyRuns.trainer(
+                        out("with"), List.of(TinyRuns.stage("one", 12, 1).build()))
+                .build()
+                .train();
+        TrainingResult without = TinyRuns.trainer(
+                        out("without"),
+                        List.of(TinyRuns.stage("one", 12, 1).recompute(false).build()))
                 .build()
                 .train();
 
@@ -187,7 +191,7 @@ class RmtTrainerTest {
     @Test
     void aRunThatIsCancelledSaysSoAndGoesOn() throws IOException {
         RmtTrainer[] trainer = new RmtTrainer[1];
-        trainer[0] = three("out", 1, 1000)
+        trainer[0] = TinyRuns.three(out("out"), 1, 1000)
                 .listener(new TrainingListener() {
                     @Override
                     public void stepTaken(TrainingProgress progress) {
@@ -210,7 +214,8 @@ class RmtTrainerTest {
         Path first = runAll("out", 10, 1, null);
         String bits = finalBits(first);
 
-        TrainingResult again = three("out", 1, 10).resume(true).build().train();
+        TrainingResult again =
+                TinyRuns.three(out("out"), 1, 10).resume(true).build().train();
 
         assertThat(again.steps()).isEqualTo(30);
         assertThat(finalBits(again.model().orElseThrow())).isEqualTo(bits);
@@ -233,7 +238,7 @@ class RmtTrainerTest {
     void aFolderThatHoldsACheckpointIsRefusedUnlessTheRunIsResumed() {
         killAfter("out", 9);
 
-        assertThatThrownBy(() -> three("out", 1, 5).build().train())
+        assertThatThrownBy(() -> TinyRuns.three(out("out"), 1, 5).build().train())
                 .isInstanceOf(InputException.class)
                 .hasMessageContaining("holds the checkpoint of a run already; resume it, or choose another folder.");
     }
@@ -242,14 +247,18 @@ class RmtTrainerTest {
     void otherSettingsAreRefusedByName() {
         killAfter("out", 9);
 
-        assertThatThrownBy(() -> three("out", 1, 5, third().accumulation(3).build())
+        assertThatThrownBy(() -> TinyRuns.three(
+                                out("out"),
+                                1,
+                                5,
+                                TinyRuns.third().accumulation(3).build())
                         .resume(true)
                         .build()
                         .train())
                 .isInstanceOf(InputException.class)
                 .hasMessageContaining(
                         "was made with stage 3: accumulation = 2, this run has 3; resume with the settings");
-        assertThatThrownBy(() -> three("out", 1, 5)
+        assertThatThrownBy(() -> TinyRuns.three(out("out"), 1, 5)
                         .setting("recipe", "mine")
                         .resume(true)
                         .build()
@@ -285,16 +294,17 @@ class RmtTrainerTest {
 
     @Test
     void whatIsMissingIsNamedWhenTheTrainerIsBuilt() {
-        RmtTrainer.Builder builder = RmtTrainer.builder(CONFIG, TestModels.tokenizer(), new RandomWeights(CONFIG, 3));
+        RmtTrainer.Builder builder =
+                RmtTrainer.builder(TinyRuns.CONFIG, TestModels.tokenizer(), new RandomWeights(TinyRuns.CONFIG, 3));
 
         assertThatThrownBy(builder::build).hasMessageContaining("call output(folder)");
         assertThatThrownBy(() -> builder.output(temporary).build()).hasMessageContaining("at least one stage");
-        assertThatThrownBy(() -> builder.stage(stage("one", 5, 1)
+        assertThatThrownBy(() -> builder.stage(TinyRuns.stage("one", 5, 1)
                                 .start(TrainingStage.Start.BEST)
                                 .build())
                         .build())
                 .hasMessageContaining("no stage before it is validated");
-        assertThatThrownBy(() -> stage("one", 0, 1).build()).hasMessageContaining("has 0 steps");
+        assertThatThrownBy(() -> TinyRuns.stage("one", 0, 1).build()).hasMessageContaining("has 0 steps");
     }
 
     // ---- what goes wrong ----
@@ -304,9 +314,9 @@ class RmtTrainerTest {
         // Each step multiplies the weights by about -50.
         OptimizerSettings exploding = OptimizerSettings.usual().withWeightDecay(50, true);
 
-        assertThatThrownBy(() -> trainer(
-                                "out",
-                                List.of(stage("one", 30, 1)
+        assertThatThrownBy(() -> TinyRuns.trainer(
+                                out("out"),
+                                List.of(TinyRuns.stage("one", 30, 1)
                                         .learningRate(LearningRate.constant(1, 0))
                                         .optimizer(exploding)
                                         .build()))
@@ -321,7 +331,7 @@ class RmtTrainerTest {
 
         Path checkpoint = HashedFolder.find(out("out").resolve("checkpoint")).orElseThrow();
         try (RmtModel model = RmtModel.load(checkpoint, Device.cpu(1))) {
-            assertThat(model.config()).isEqualTo(CONFIG);
+            assertThat(model.config()).isEqualTo(TinyRuns.CONFIG);
         }
     }
 
@@ -329,9 +339,9 @@ class RmtTrainerTest {
     void weightsThatAreNotFiniteAreNeverWrittenToACheckpoint() {
         OptimizerSettings exploding = OptimizerSettings.usual().withWeightDecay(900, true);
 
-        assertThatThrownBy(() -> trainer(
-                                "out",
-                                List.of(stage("one", 30, 1)
+        assertThatThrownBy(() -> TinyRuns.trainer(
+                                out("out"),
+                                List.of(TinyRuns.stage("one", 30, 1)
                                         .learningRate(LearningRate.constant(100, 0))
                                         .optimizer(exploding)
                                         .build()))
@@ -379,62 +389,9 @@ class RmtTrainerTest {
         return temporary.resolve(folder);
     }
 
-    private static TrainingStage.Builder stage(String name, long steps, int seed) {
-        return stage(new Letters(seed), name, steps);
-    }
-
-    private static TrainingStage.Builder stage(TrainingData data, String name, long steps) {
-        return TrainingStage.builder(name, data, steps)
-                .learningRate(LearningRate.constant(3e-3, 10))
-                .bpttDepth(name.equals("two") ? 1 : -1);
-    }
-
-    private static TrainingStage.Builder third() {
-        return stage("three", 10, 3)
-                .carryOver(TrainingStage.CarryOver.OPTIMIZER)
-                .dropout(0.1f, 0.1f)
-                .accumulation(2);
-    }
-
-    private RmtTrainer.Builder trainer(String folder, List<TrainingStage> stages, TrainingListener... listeners) {
-        RmtTrainer.Builder builder = RmtTrainer.builder(
-                        CONFIG, TestModels.tokenizer(), new RandomWeights(CONFIG, 3, 0.1))
-                .output(out(folder))
-                .device(Device.cpu(1))
-                .probeOutputs(Letters.PROBE_OUTPUTS);
-        stages.forEach(builder::stage);
-        for (TrainingListener listener : listeners) {
-            builder.listener(listener);
-        }
-        return builder;
-    }
-
-    /** Three stages: one with validations, one from the best of them, one with dropout and accumulation. */
-    private RmtTrainer.Builder three(String folder, int threads, long checkpointSteps) {
-        return three(folder, threads, checkpointSteps, third().build());
-    }
-
-    private RmtTrainer.Builder three(String folder, int threads, long checkpointSteps, TrainingStage third) {
-        Validation validation =
-                model -> Map.of("score", Math.floorMod(model.sha256().hashCode(), 1000) / 1000.0);
-        OptimizerSettings averaging = OptimizerSettings.usual().withAverageDecay(0.8);
-        return trainer(
-                        folder,
-                        List.of(
-                                stage("one", 10, 1)
-                                        .optimizer(averaging)
-                                        .validation(validation, 3)
-                                        .build(),
-                                stage("two", 10, 2)
-                                        .start(TrainingStage.Start.BEST)
-                                        .build(),
-                                third))
-                .device(Device.cpu(threads))
-                .checkpointEvery(checkpointSteps);
-    }
-
     private Path runAll(String folder, long checkpointSteps, int threads, Killer killer) {
-        RmtTrainer.Builder builder = three(folder, threads, checkpointSteps).resume(true);
+        RmtTrainer.Builder builder =
+                TinyRuns.three(out(folder), threads, checkpointSteps).resume(true);
         if (killer != null) {
             builder.listener(killer);
         }
@@ -493,107 +450,6 @@ class RmtTrainerTest {
     private static String hash(TrainingResult result) {
         try (ModelDirectory directory = ModelDirectory.open(result.model().orElseThrow(), LoadOptions.defaults())) {
             return directory.sha256();
-        }
-    }
-
-    /**
-     * Documents of two segments: one of six letters, then others, and a question about the first. Half of the documents go on
-     * from the memory that an earlier one left, so that the data has a state.
-     */
-    private static final class Letters implements TrainingData {
-        static final int DOCUMENTS = 8;
-        static final int PROBE_OUTPUTS = 6;
-        private static final int FIRST_LETTER =
-                TestModels.tokenizer().vocabulary().id("a");
-
-        private final long seed;
-        private float[] carried = new float[0];
-        private long learned;
-
-        private final boolean carrying;
-
-        Letters(long seed) {
-            this(seed, true);
-        }
-
-        /** @param carrying whether half of the documents go on from an earlier memory, and other letters come in between */
-        Letters(long seed, boolean carrying) {
-            this.seed = seed;
-            this.carrying = carrying;
-        }
-
-        @Override
-        public TrainingBatch next(long index) {
-            SplittableRandom random = new SplittableRandom(seed * 1000 + index);
-            TrainingBatch.Builder batch = new TrainingBatch.Builder();
-            float[] start = carried.length == 0 || !carrying ? null : carried;
-            int from = start == null ? -1 : batch.addStart(start);
-            for (int d = 0; d < DOCUMENTS; d++) {
-                int letter = random.nextInt(6);
-                long key = random.nextLong();
-                TrainingBatch.SegmentBuilder first = TrainingBatch.reading(
-                                new int[] {letter(letter), letter(20), letter(21)})
-                        .dropoutKey(key)
-                        .probe(new TrainingBatch.Probe(
-                                1, 2 + CONFIG.numMemTokens(), 0, PROBE_OUTPUTS, letter, 0.1f / DOCUMENTS));
-                if (d % 2 == 1 && from >= 0) {
-                    first.from(from);
-                }
-                int text = batch.add(first.build());
-                int[] others = new int[4];
-                for (int i = 0; i < others.length; i++) {
-                    others[i] = letter(6 + random.nextInt(12));
-                }
-                int middle = batch.add(TrainingBatch.reading(carrying ? others : new int[] {letter(19)})
-                        .after(text)
-                        .dropoutKey(key + 1)
-                        .keepMemory()
-                        .build());
-                batch.add(TrainingBatch.reading(new int[] {letter(25), letter(24)})
-                        .after(middle)
-                        .writesMemory(false)
-                        .label(letter, 1f / DOCUMENTS)
-                        .dropoutKey(key + 2)
-                        .build());
-            }
-            return batch.build();
-        }
-
-        private static int letter(int index) {
-            return FIRST_LETTER + 2 * index;
-        }
-
-        @Override
-        public void learned(TrainingBatch batch, TrainingOutcome outcome) {
-            carried = outcome.memory(1);
-            learned++;
-        }
-
-        @Override
-        public Map<String, Double> metrics() {
-            Map<String, Double> metrics = new LinkedHashMap<>();
-            metrics.put("steps", (double) learned);
-            return metrics;
-        }
-
-        @Override
-        public byte[] save() {
-            ByteBuffer bytes = ByteBuffer.allocate(8 + 4 * carried.length);
-            bytes.putLong(learned);
-            for (float value : carried) {
-                bytes.putFloat(value);
-            }
-            return bytes.array();
-        }
-
-        @Override
-        public void restore(byte[] state) {
-            ByteBuffer bytes = ByteBuffer.wrap(state);
-            learned = bytes.getLong();
-            carried = new float[bytes.remaining() / 4];
-            for (int i = 0; i < carried.length; i++) {
-                carried[i] = bytes.getFloat();
-            }
         }
     }
 }
