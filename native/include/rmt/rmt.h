@@ -352,9 +352,9 @@ typedef struct rmt_adamw {
   int64_t step;             /* counted from 1 */
 } rmt_adamw;
 
-/* Takes a step and sets all gradients to zero. `gradient_norm` (may be NULL) takes the global norm of the scaled gradient
- * before clipping. Where that is not finite RMT_FAILED_PRECONDITION comes back and names a parameter; weights and moments are
- * as they were, gradients too. */
+/* Takes a step and sets all gradients to zero. `gradient_norm` (may be NULL) takes the global norm of the scaled
+ * gradient before clipping. Where that is not finite RMT_FAILED_PRECONDITION comes back and names a parameter; weights
+ * and moments are as they were, gradients too. */
 RMT_API rmt_status rmt_trainer_step(rmt_trainer *trainer, const rmt_adamw *options, double *gradient_norm, char *error,
                                     size_t error_size);
 /* Sets all gradients of parameters to zero. */
