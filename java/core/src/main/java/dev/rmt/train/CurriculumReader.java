@@ -237,7 +237,8 @@ final class CurriculumReader {
                 map.flag("decay_everything", otherwise.decayEverything()),
                 map.number("clip_value", otherwise.clipValue()),
                 map.number("clip_norm", otherwise.clipNorm()),
-                map.number("average", otherwise.averageDecay()));
+                map.number("average", otherwise.averageDecay()),
+                map.texts("frozen"));
     }
 
     private static Criterion criterion(YamlMap map) {

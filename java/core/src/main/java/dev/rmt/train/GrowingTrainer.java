@@ -97,13 +97,15 @@ final class GrowingTrainer implements AutoCloseable {
 
     /** Sets values of all parameters to zero. */
     static void clear(TrainingBackend backend, Values which) {
-        for (NativeModel.Parameter parameter : backend.parameters()) {
-            float[] zeros = new float[(int) Math.min(1 << 16, parameter.count())];
-            for (long done = 0; done < parameter.count(); ) {
-                int count = (int) Math.min(zeros.length, parameter.count() - done);
-                backend.setValues(which, parameter, zeros, done, count);
-                done += count;
-            }
+        backend.parameters().forEach(parameter -> clear(backend, which, parameter));
+    }
+
+    static void clear(TrainingBackend backend, Values which, NativeModel.Parameter parameter) {
+        float[] zeros = new float[(int) Math.min(1 << 16, parameter.count())];
+        for (long done = 0; done < parameter.count(); ) {
+            int count = (int) Math.min(zeros.length, parameter.count() - done);
+            backend.setValues(which, parameter, zeros, done, count);
+            done += count;
         }
     }
 

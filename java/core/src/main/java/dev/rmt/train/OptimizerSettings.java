@@ -1,6 +1,7 @@
 package dev.rmt.train;
 
 import dev.rmt.internal.AdamW;
+import java.util.List;
 
 /**
  * AdamW with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101).
@@ -13,6 +14,7 @@ import dev.rmt.internal.AdamW;
  * @param clipValue each element of the gradient is clipped to at most this; 0: not
  * @param clipNorm then the gradient is scaled to at most this global norm; 0: not
  * @param averageDecay of the moving average of the weights; 0: no average is kept
+ * @param frozen parameters that stay as they are: names of tensors, or beginnings of names
  */
 public record OptimizerSettings(
         double beta1,
@@ -22,7 +24,8 @@ public record OptimizerSettings(
         boolean decayEverything,
         double clipValue,
         double clipNorm,
-        double averageDecay) {
+        double averageDecay,
+        List<String> frozen) {
     public OptimizerSettings {
         require(beta1 >= 0 && beta1 < 1, "beta1", beta1, "0 or more and below 1");
         require(beta2 >= 0 && beta2 < 1, "beta2", beta2, "0 or more and below 1");
@@ -31,6 +34,11 @@ public record OptimizerSettings(
         require(clipValue >= 0 && clipValue < 1e12, "clip value", clipValue, "0 (none) or more");
         require(clipNorm >= 0 && clipNorm < 1e12, "clip norm", clipNorm, "0 (none) or more");
         require(averageDecay >= 0 && averageDecay < 1, "decay of the average", averageDecay, "0 or more and below 1");
+        frozen = List.copyOf(frozen);
+        if (!frozen.isEmpty() && weightDecay > 0) {
+            throw new IllegalArgumentException("The weight decay is " + weightDecay
+                    + ", which would change what is frozen (" + String.join(", ", frozen) + ") too; set it to 0.");
+        }
     }
 
     private static void require(boolean condition, String what, double value, String wanted) {
@@ -41,24 +49,32 @@ public record OptimizerSettings(
 
     /** Betas 0.9 and 0.999, epsilon 1e-8, decay 0.01 on all but biases and LayerNorm, norm clipped to 1, no average. */
     public static OptimizerSettings usual() {
-        return new OptimizerSettings(0.9, 0.999, 1e-8, 0.01, false, 0, 1, 0);
+        return new OptimizerSettings(0.9, 0.999, 1e-8, 0.01, false, 0, 1, 0, List.of());
     }
 
     public OptimizerSettings withBetas(double first, double second) {
         return new OptimizerSettings(
-                first, second, epsilon, weightDecay, decayEverything, clipValue, clipNorm, averageDecay);
+                first, second, epsilon, weightDecay, decayEverything, clipValue, clipNorm, averageDecay, frozen);
     }
 
     public OptimizerSettings withWeightDecay(double decay, boolean everything) {
-        return new OptimizerSettings(beta1, beta2, epsilon, decay, everything, clipValue, clipNorm, averageDecay);
+        return new OptimizerSettings(
+                beta1, beta2, epsilon, decay, everything, clipValue, clipNorm, averageDecay, frozen);
     }
 
     public OptimizerSettings withClipping(double value, double norm) {
-        return new OptimizerSettings(beta1, beta2, epsilon, weightDecay, decayEverything, value, norm, averageDecay);
+        return new OptimizerSettings(
+                beta1, beta2, epsilon, weightDecay, decayEverything, value, norm, averageDecay, frozen);
     }
 
     public OptimizerSettings withAverageDecay(double decay) {
-        return new OptimizerSettings(beta1, beta2, epsilon, weightDecay, decayEverything, clipValue, clipNorm, decay);
+        return new OptimizerSettings(
+                beta1, beta2, epsilon, weightDecay, decayEverything, clipValue, clipNorm, decay, frozen);
+    }
+
+    /** Whether a parameter stays as it is. */
+    boolean freezes(String parameter) {
+        return frozen.stream().anyMatch(parameter::startsWith);
     }
 
     /** @param step counted from 1 since the moments were zero */

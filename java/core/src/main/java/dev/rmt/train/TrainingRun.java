@@ -8,6 +8,7 @@ import dev.rmt.checkpoint.HashedFolder;
 import dev.rmt.checkpoint.RandomWeights;
 import dev.rmt.checkpoint.Weights;
 import dev.rmt.internal.NativeDevice;
+import dev.rmt.internal.NativeModel;
 import dev.rmt.internal.NotFiniteException;
 import dev.rmt.internal.SegmentLayout;
 import dev.rmt.internal.TrainingBackend;
@@ -245,6 +246,7 @@ final class TrainingRun implements AutoCloseable {
                 }
             }
         }
+        freeze();
         double rate = stage.learningRate().at(step, stage.steps());
         double norm =
                 trainer.backend().step(stage.optimizer().step(rate, 1.0 / stage.accumulation(), optimizerStep + 1));
@@ -255,6 +257,22 @@ final class TrainingRun implements AutoCloseable {
         double took = (System.nanoTime() - begin) * 1e-9;
         seconds += took;
         progress = progress(rate, loss, labels == 0 ? Double.NaN : (double) right / labels, norm, read / took, step);
+    }
+
+    /** Without a gradient AdamW leaves a parameter alone: there is no decay where something is frozen. */
+    private void freeze() {
+        for (String name : stage.optimizer().frozen()) {
+            if (trainer.backend().parameters().stream()
+                    .noneMatch(one -> one.name().startsWith(name))) {
+                throw new InputException("Stage \"" + stage.name() + "\" freezes " + name
+                        + ", but no parameter of the model has a name that begins so.");
+            }
+        }
+        for (NativeModel.Parameter parameter : trainer.backend().parameters()) {
+            if (stage.optimizer().freezes(parameter.name())) {
+                GrowingTrainer.clear(trainer.backend(), Values.GRADIENTS, parameter);
+            }
+        }
     }
 
     private void makeRoom(TrainingBatch batch) {

@@ -223,6 +223,24 @@ final class YamlMap {
         return numbers;
     }
 
+    /** A list of texts; none where the key is missing. */
+    List<String> texts(String key) {
+        List<String> texts = new ArrayList<>();
+        if (has(key)) {
+            JsonNode value = node.get(key);
+            for (JsonNode element : value) {
+                if (!value.isArray() || !element.isTextual()) {
+                    throw wrong(key, value, "a list of words");
+                }
+                texts.add(element.textValue());
+            }
+            if (!value.isArray()) {
+                throw wrong(key, value, "a list of words");
+            }
+        }
+        return texts;
+    }
+
     private YamlMap asMap(String where, JsonNode value) {
         if (!value.isObject()) {
             throw new InputException(

@@ -97,7 +97,8 @@ class CurriculumTest {
                                 task.equals("memorize")
                                         ? 300
                                         : task.equals("detect") ? 1000 : laterReason ? 2000 : 600));
-                assertThat(stage.optimizer()).isEqualTo(new OptimizerSettings(0.9, 0.999, 1e-8, 0.001, true, 5, 0, 0));
+                assertThat(stage.optimizer())
+                        .isEqualTo(new OptimizerSettings(0.9, 0.999, 1e-8, 0.001, true, 5, 0, 0, List.of()));
                 assertThat(stage.bpttDepth()).isEqualTo(-1);
                 assertThat(stage.start()).isEqualTo(TrainingStage.Start.BEST);
                 assertThat(stage.carryOver()).isEqualTo(TrainingStage.CarryOver.WEIGHTS);
