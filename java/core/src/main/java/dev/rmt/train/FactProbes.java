@@ -6,25 +6,15 @@ import dev.rmt.task.TrainingText;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntUnaryOperator;
 
 /**
  * The rules of {@link ProbeSpec.Rule}: which rows of the segments of a batch are read by which probe, and with which label.
  * Collects them segment by segment. The loss of a probe is its mean over the rows that have a fact, plus that over the rows
  * that have none, of which there are many more.
- *
- * <p>Memory has a place for each of the 28 keys: ten rows of three registers. North and south of the first five objects share
- * register 0 of the rows, east and west register 1, shifted by four rows; the rest and the persons fill register 2. So the two
- * facts of a story, which lie on one axis, hardly ever share a row: rows that had to hold two facts at once mixed them up.
  */
 final class FactProbes {
-    /** Registers of a memory row. */
-    static final int REGISTERS = 3;
-
-    /** Answers, and none. */
-    private static final int REGISTER_OUTPUTS = TrainingFacts.PLACES + 1;
-
-    private static final int FACT_ROWS = 10;
-    private static final int[] ROWS_OF_PERSONS = {2, 3, 6, 7};
+    private static final int ANSWER_OUTPUTS = TrainingFacts.PLACES + 1; // and none
 
     /** A row that a probe reads: some of its outputs. */
     private record Row(int segment, int use, int position, int output, int numOutputs, int label, boolean none) {}
@@ -35,16 +25,16 @@ final class FactProbes {
     private final List<Row> rows = new ArrayList<>();
     private final int[][] counts; // of the rows of each probe: those with a fact, those without
 
-    /** @param numMemTokens M; the rule for memory needs ten */
+    /** @param numMemTokens M; rules for memory need ten */
     FactProbes(List<ProbeSpec.Use> uses, TrainingText text, int numMemTokens) {
         this.uses = uses;
         this.text = text;
         this.firstContent = 2 + numMemTokens;
         this.counts = new int[uses.size()][2];
         for (ProbeSpec.Use use : uses) {
-            if (use.probe().rule().ofMemory() && numMemTokens < FACT_ROWS) {
+            if (use.probe().rule().ofMemory() && numMemTokens < MemoryPlaces.ROWS) {
                 throw new IllegalArgumentException("The probe " + use.probe().name() + " of rule "
-                        + use.probe().rule() + " reads " + FACT_ROWS + " memory tokens, but the model has "
+                        + use.probe().rule() + " reads " + MemoryPlaces.ROWS + " memory tokens, but the model has "
                         + numMemTokens
                         + ".");
             }
@@ -86,13 +76,22 @@ final class FactProbes {
     /** The memory that a segment writes, which should hold these facts. */
     void addMemory(int segment, List<TaskFact> held) {
         for (int u = 0; u < uses.size(); u++) {
-            if (uses.get(u).probe().rule() == ProbeSpec.Rule.MEMORY) {
-                for (int key = 0; key < TaskFact.KEYS; key++) {
-                    int label = answer(held, key);
-                    int output = register(key) * REGISTER_OUTPUTS;
-                    add(segment, u, 1 + row(key), output, REGISTER_OUTPUTS, label);
-                }
+            ProbeSpec.Rule rule = uses.get(u).probe().rule();
+            switch (rule) {
+                case MEMORY -> addRegisters(segment, u, held, MemoryPlaces::row, MemoryPlaces::register);
+                case OBJECT_REGISTERS ->
+                    addRegisters(segment, u, held, MemoryPlaces::objectRow, MemoryPlaces::directionRegister);
+                case SLOT_ANSWER, SLOT_KEY -> addSlots(segment, u, held, rule == ProbeSpec.Rule.SLOT_KEY);
+                default -> {} // reads tokens
             }
+        }
+    }
+
+    private void addRegisters(
+            int segment, int use, List<TaskFact> held, IntUnaryOperator row, IntUnaryOperator register) {
+        for (int key = 0; key < TaskFact.KEYS; key++) {
+            int output = register.applyAsInt(key) * ANSWER_OUTPUTS;
+            add(segment, use, 1 + row.applyAsInt(key), output, ANSWER_OUTPUTS, answer(held, key));
         }
     }
 
@@ -105,24 +104,23 @@ final class FactProbes {
         return TrainingFacts.PLACES;
     }
 
-    /** The memory row that stands for a key, 0 ... 9. */
-    static int row(int key) {
-        int object = key / TrainingFacts.DIRECTIONS;
-        int direction = key % TrainingFacts.DIRECTIONS;
-        if (object >= TrainingFacts.PLACES) {
-            return ROWS_OF_PERSONS[direction];
+    /** A row that stands for several facts at once is left out. */
+    private void addSlots(int segment, int use, List<TaskFact> held, boolean keys) {
+        TaskFact[] facts = new TaskFact[MemoryPlaces.ROWS];
+        int[] count = new int[MemoryPlaces.ROWS];
+        for (TaskFact fact : held) {
+            for (int slot : MemoryPlaces.slots(fact)) {
+                facts[slot] = fact;
+                count[slot]++;
+            }
         }
-        boolean eastOrWest = direction >= 2;
-        if (object == TrainingFacts.PLACES - 1) {
-            return (eastOrWest ? 5 : 1) - direction % 2;
+        for (int slot = 0; slot < MemoryPlaces.ROWS; slot++) {
+            if (count[slot] == 1) {
+                add(segment, use, 1 + slot, keys ? facts[slot].key() : facts[slot].answer());
+            } else if (count[slot] == 0 && !keys) {
+                add(segment, use, 1 + slot, TrainingFacts.PLACES);
+            }
         }
-        return (2 * object + direction % 2 + (eastOrWest ? 4 : 0)) % FACT_ROWS;
-    }
-
-    /** The register of that row, 0 ... 2. */
-    static int register(int key) {
-        int object = key / TrainingFacts.DIRECTIONS;
-        return object >= TrainingFacts.PLACES - 1 ? 2 : key % TrainingFacts.DIRECTIONS / 2;
     }
 
     private void add(int segment, int use, int position, int label) {

@@ -22,10 +22,19 @@ public record ProbeSpec(String name, Rule rule, int layer, int firstOutput) {
         FACT_ANSWER("fact-answer", TrainingFacts.PLACES),
         /**
          * At memory rows: for each key the answer of the fact with that key that has been told, or none. A row has three
-         * registers, each of them a classifier of its own that all rows share; every key has its own row and register, see
-         * {@link FactProbes}.
+         * registers, each of them a classifier of its own that all rows share; every key has its own row and register,
+         * {@link MemoryPlaces#row}.
          */
-        MEMORY("memory", FactProbes.REGISTERS * (TrainingFacts.PLACES + 1));
+        MEMORY("memory", MemoryPlaces.REGISTERS * (TrainingFacts.PLACES + 1)),
+        /** The same with a row for each object and each person, and a register for each direction. */
+        OBJECT_REGISTERS("object-registers", MemoryPlaces.DIRECTION_REGISTERS * (TrainingFacts.PLACES + 1)),
+        /**
+         * At memory rows: the answer of the fact that the row stands for, or none. Rows 0 ... 5 stand for the facts that end
+         * with place 0 ... 5, rows 6 ... 9 for those with direction or name 0 ... 3. Where two facts share a row it is left out.
+         */
+        SLOT_ANSWER("slot-answer", TrainingFacts.PLACES + 1),
+        /** At those memory rows that stand for one fact: its key. */
+        SLOT_KEY("slot-key", TaskFact.KEYS);
 
         private final String word;
         private final int outputs;
@@ -42,12 +51,12 @@ public record ProbeSpec(String name, Rule rule, int layer, int firstOutput) {
 
         /** Whether it reads memory rows and not tokens. */
         public boolean ofMemory() {
-            return this == MEMORY;
+            return this != FACT_KEY && this != FACT_ANSWER;
         }
 
         /** The last class stands for "no fact": it has a weight of its own. */
         public boolean hasNone() {
-            return this != FACT_ANSWER;
+            return this != FACT_ANSWER && this != SLOT_KEY;
         }
 
         /** As curricula spell it. */

@@ -387,7 +387,7 @@ public final class TaskBatches implements TrainingData {
                 boolean none = rule.hasNone() && row.label() == row.numOutputs() - 1;
                 boolean right = outcome.probePrediction(s, p) == row.label();
                 counts.add(2 * (KINDS.length + use) + (none ? 1 : 0), right);
-                if (rule.ofMemory() && !right && document >= 0 && document < chosen.length) {
+                if (rule.ofMemory() && rule.hasNone() && !right && document >= 0 && document < chosen.length) {
                     keepsUp[document] &= none;
                     imagines[document] = true;
                 }
