@@ -48,7 +48,8 @@ public final class ReadABook {
         }
     }
 
-    private static void writeModel(Path directory) {
+    /** A vocabulary of single characters: any text in lower-case ASCII can be spelled. */
+    static WordPieceTokenizer tokenizer() {
         List<String> pieces = new ArrayList<>(List.of("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"));
         for (char c = '!'; c <= '~'; c++) {
             if (!Character.isUpperCase(c)) {
@@ -56,13 +57,17 @@ public final class ReadABook {
                 pieces.add("##" + c);
             }
         }
-        WordPieceTokenizer tokenizer = new WordPieceTokenizer(Vocabulary.of(pieces), WordPieceOptions.defaults());
+        return new WordPieceTokenizer(Vocabulary.of(pieces), WordPieceOptions.defaults());
+    }
+
+    private static void writeModel(Path directory) {
+        WordPieceTokenizer tokenizer = tokenizer();
         ModelConfig config = ModelConfig.builder()
                 .hiddenSize(32)
                 .numLayers(2)
                 .numHeads(2)
                 .intermediateSize(64)
-                .vocabSize(pieces.size())
+                .vocabSize(tokenizer.vocabulary().size())
                 .maxPositions(128)
                 .inputLength(128)
                 .labels(PLACES)

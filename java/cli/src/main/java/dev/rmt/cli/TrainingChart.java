@@ -194,7 +194,7 @@ final class TrainingChart {
         // The same axis for all panels, so that what stands below each other belongs together.
         panel.getStyler().setXAxisMin(0.0).setXAxisMax(Math.max(1, lastStep));
         panel.getStyler().setLocale(Locale.ROOT).setXAxisDecimalPattern("#,##0").setPlotMargin(0);
-        panel.getStyler().setYAxisLeftWidthHint(60);
+        panel.getStyler().setYAxisLeftWidthHint(80);
         stages.stream().skip(1).forEach(stage -> panel.addAnnotation(new AnnotationLine(stage.start(), true, false)));
         return panel;
     }

@@ -38,6 +38,11 @@ final class TrainingScreen implements TrainingListener, AutoCloseable {
     }
 
     @Override
+    public void noticed(String notice) {
+        out.println("notice     " + notice);
+    }
+
+    @Override
     public void stageStarted(TrainingProgress at) {
         if (progress == null) {
             progress = Progress.start("train", at.totalSteps(), "steps");

@@ -165,7 +165,7 @@ class TrainIT {
                     program.start(List.of(), Map.of(), hasCheckpoint("killed") ? with(options, "--resume") : options);
             String moment = random.nextInt(5) == 0
                     ? endsWithin(process, random.nextLong(1, wallMillis))
-                    : endsWhileTraining(process, random.nextLong(1, 500));
+                    : endsWhileTraining(process, random.nextLong(1, 300));
             process.destroyForcibly().waitFor();
             System.out.println(
                     "  kill " + (kill + 1) + " " + moment + ", checkpoint after step " + checkpointStep("killed"));
@@ -190,12 +190,10 @@ class TrainIT {
         return millis + " ms after its start" + (ended ? " (it had ended)" : "");
     }
 
-    /** Waits until the process writes to its log, then some time longer. */
-    private String endsWhileTraining(Process process, long millis) throws IOException, InterruptedException {
-        Path log = folder.resolve("killed").resolve("training.csv");
-        long before = Files.exists(log) ? Files.getLastModifiedTime(log).toMillis() : 0;
-        while (process.isAlive()
-                && (!Files.exists(log) || Files.getLastModifiedTime(log).toMillis() == before)) {
+    /** Waits until the process writes a checkpoint of its own, then some time longer. */
+    private String endsWhileTraining(Process process, long millis) throws InterruptedException {
+        String before = checkpointStep("killed");
+        while (process.isAlive() && checkpointStep("killed").equals(before)) {
             Thread.sleep(1);
         }
         boolean ended = process.waitFor(millis, TimeUnit.MILLISECONDS);
@@ -208,15 +206,17 @@ class TrainIT {
     }
 
     private String checkpointStep(String out) {
-        try {
-            return MAPPER.readTree(folder.resolve(out)
-                            .resolve("checkpoint/training.json")
-                            .toFile())
-                    .path("total_step")
-                    .asText();
-        } catch (IOException e) {
-            return "none";
+        for (String name : List.of("checkpoint", "checkpoint.previous")) {
+            try {
+                return MAPPER.readTree(Files.readAllBytes(
+                                folder.resolve(out).resolve(name).resolve("training.json")))
+                        .path("total_step")
+                        .asText();
+            } catch (IOException e) {
+                // It is being replaced, or there is none.
+            }
         }
+        return "none";
     }
 
     @Test
@@ -245,6 +245,16 @@ class TrainIT {
         assertThat(resumed.status()).as(resumed.toString()).isZero();
         assertThat(resumed.out()).containsPattern("Resumed in stage [12] ");
         assertThat(weights("stopped")).isEqualTo(weights("whole"));
+    }
+
+    @Test
+    void goingOnWithAnotherInstructionSetIsSaid() {
+        Program.Result first = program.run(new byte[0], List.of(), Map.of("RMT_CPU_ISA", "reference"), train("m"));
+        assertThat(first.status()).as(first.toString()).isZero();
+        Program.Result resumed =
+                program.run(new byte[0], List.of(), Map.of("RMT_CPU_ISA", "portable"), train("m", "--resume"));
+        assertThat(resumed.status()).as(resumed.toString()).isZero();
+        assertThat(resumed.out()).containsPattern("notice +.*reference.*portable");
     }
 
     @Test
