@@ -4,129 +4,41 @@
 #include <algorithm>
 #include <functional>
 
-#include "training_fixtures.h"
+#include "training_tree.h"
 
 namespace {
 
 using test::all_values;
 using test::backward;
+using test::backward_all;
 using test::DevicePtr;
+using test::document;
+using test::drop;
 using test::forward;
+using test::forward_all;
 using test::get_state;
 using test::get_state_gradient;
 using test::get_values;
+using test::kInputLength;
+using test::kNumStates;
+using test::kProbeOutputs;
+using test::kStartState;
+using test::magnitude;
 using test::make_device;
+using test::make_filled;
 using test::make_trainer;
 using test::parameter_info;
 using test::Random;
 using test::same_bits;
 using test::set_values;
 using test::small_config;
+using test::state_size;
 using test::trainer_options;
 using test::TrainerPtr;
 using test::TrainingDocument;
 using test::TrainingOutput;
 using test::TrainingSegment;
-
-constexpr int32_t kInputLength = 40;
-constexpr int32_t kNumStates = 8;
-constexpr int32_t kStartState = 7;
-constexpr int32_t kProbeOutputs = 9;
-
-int64_t state_size(const rmt_model_config &config) { return int64_t{config.num_mem_tokens} * config.hidden_size; }
-
-TrainingDocument document(const rmt_model_config &config, int32_t length, uint64_t stream) {
-  Random random(stream);
-  TrainingDocument result;
-  result.ids = test::random_ids(length, config.vocab_size, random);
-  result.dropout_key = 77 * stream + (stream << 40);
-  return result;
-}
-
-// Three calls over documents that branch: memory of one is read by two questions, one starts from a state, one begins
-// late from the initial memory; labels, weights, and probes at all levels.
-std::vector<TrainingSegment> tree(const rmt_model_config &config) {
-  const int32_t top = config.num_layers;
-  std::vector<TrainingSegment> calls(3, TrainingSegment(kInputLength));
-  TrainingDocument root = document(config, 21, 1);
-  root.read = 1;
-  root.write = 4;
-  root.write_state = 0;
-  calls[0].add(root);
-  calls[0].probes = {{0, 1, 20, 2, 3, 1, 0.5f}, {0, top, 5, 0, 2, 0, 0.25f}};
-
-  TrainingDocument middle = document(config, 17, 2);
-  middle.read = middle.write = 1;
-  middle.read_state = 0;
-  middle.write_state = 1;
-  middle.head = 0;
-  middle.label = 4;
-  middle.label_weight = 0.5f;
-  TrainingDocument started = document(config, 9, 3);
-  started.read = 2;
-  started.write = 5;
-  started.read_state = kStartState;
-  started.write_state = 2;
-  calls[1].add(middle).add(started);
-  calls[1].probes = {{1, 0, 0, 5, 4, 3, 0.75f}, {0, 1, 11, 2, 3, 2, 1.0f}, {0, 1, 12, 2, 3, 0, 1.0f}};
-
-  for (int32_t question = 0; question < 2; ++question) {  // both read the memory that `middle` wrote
-    TrainingDocument asked = document(config, 12 + 5 * question, 4 + question);
-    asked.read = 1;
-    asked.read_state = 1;
-    asked.head = 0;
-    asked.label = question;
-    asked.label_weight = 1.0f - 0.25f * question;
-    calls[2].add(asked);
-  }
-  TrainingDocument end = document(config, 33, 6);
-  end.read = end.write = 1;
-  end.read_state = 2;
-  end.write_state = 3;
-  end.head = 32;
-  end.label = 3;
-  TrainingDocument late = document(config, 8, 7);
-  late.read = 3;
-  late.head = 1;
-  late.label = -1;  // a head whose loss nobody wants
-  calls[2].add(end).add(late);
-  calls[2].probes = {{3, top, 1, 0, 9, 8, 0.5f}, {0, 0, 11, 5, 4, 0, 0.5f}, {2, top, 32, 5, 4, 1, 0.5f}};
-  return calls;
-}
-
-void drop(std::vector<TrainingSegment> &calls) {
-  for (TrainingSegment &call : calls) {
-    call.hidden_dropout = 0.2f;
-    call.attention_dropout = 0.3f;
-  }
-}
-
-// A trainer with random weights and a random start state.
-TrainerPtr make_filled(rmt_device *device, const rmt_model_config &config, int32_t keep_average = 0) {
-  rmt_trainer_options options = trainer_options(4, kInputLength, kNumStates, 3, kProbeOutputs);
-  options.keep_average = keep_average;
-  TrainerPtr trainer = make_trainer(device, config, options);
-  test::fill_randomly(trainer.get());
-  Random random(5);
-  std::vector<float> start(state_size(config));
-  for (float &value : start) value = random.uniform();
-  if (!start.empty()) OK(rmt_trainer_set_state, trainer.get(), kStartState, start.data(), state_size(config));
-  return trainer;
-}
-
-double forward_all(rmt_trainer *trainer, const std::vector<TrainingSegment> &calls, const rmt_model_config &config) {
-  double loss = 0;
-  for (size_t i = 0; i < calls.size(); ++i) {
-    loss += forward(trainer, static_cast<int32_t>(i), calls[i], config.num_labels).total(calls[i]);
-  }
-  return loss;
-}
-
-void backward_all(rmt_trainer *trainer, const std::vector<TrainingSegment> &calls, bool recompute = false) {
-  for (size_t i = calls.size(); i-- > 0;) {
-    backward(trainer, recompute ? 0 : static_cast<int32_t>(i), calls[i], true, recompute);
-  }
-}
+using test::tree;
 
 // ---- central differences ----
 
@@ -171,12 +83,6 @@ std::vector<int64_t> chosen_elements(const std::vector<float> &gradient, Random 
       gradient.begin()};
   for (int i = 0; i < 4; ++i) elements.push_back(random.integer(0, static_cast<int32_t>(gradient.size()) - 1));
   return elements;
-}
-
-double magnitude(const std::vector<float> &values) {
-  double largest = 0;
-  for (const float value : values) largest = std::max(largest, std::abs(static_cast<double>(value)));
-  return largest;
 }
 
 // Compares the gradients of all parameters that the trainer holds with the differences of `loss`.
@@ -362,21 +268,6 @@ Result train_tree(const std::string &isa, int32_t threads, bool recompute, bool 
 
 bool equal(const Result &a, const Result &b) {
   return a.loss == b.loss && same_bits(a.gradients, b.gradients) && same_bits(a.start_gradient, b.start_gradient);
-}
-
-TEST("every instruction set gives the reference's losses and gradients, with and without dropout") {
-  for (const bool with_dropout : {false, true}) {
-    const Result expected = train_tree("reference", 1, false, with_dropout);
-    for (const std::string &isa : test::training_isas()) {
-      const Result result = train_tree(isa, 2, false, with_dropout);
-      const double error = test::relative_error(result.gradients, expected.gradients);
-      std::printf("  %s%s: gradients %.1e, start state %.1e\n", isa.c_str(), with_dropout ? ", dropout" : "", error,
-                  test::relative_error(result.start_gradient, expected.start_gradient));
-      CHECK(std::abs(result.loss - expected.loss) < 2e-6 * expected.loss);
-      CHECK(error < 5e-6);
-      CHECK(test::relative_error(result.start_gradient, expected.start_gradient) < 5e-6);
-    }
-  }
 }
 
 TEST("recomputing the forward gives the same bits") {
