@@ -178,7 +178,12 @@ final class TrainCommand implements Callable<Integer> {
                 ModelConfig config =
                         curriculum.model().config(tokenizer.vocabulary().size());
                 TrainingJob.Start start = new TrainingJob.Start(
-                        config, tokenizer, curriculum.start().weights(config, seedNow), "new", List.of());
+                        config,
+                        tokenizer,
+                        curriculum.start().weights(config, seedNow),
+                        "new",
+                        "from the recipe and the seed",
+                        List.of());
                 return job(curriculum, start, where, seedNow).run(System.out);
             }
             try (ModelDirectory directory = ModelDirectory.open(model, loadOptions(seedNow))) {
@@ -187,7 +192,8 @@ final class TrainCommand implements Callable<Integer> {
                         directory.config(),
                         directory.tokenizer(),
                         directory.weights(),
-                        model + " (sha256 " + directory.sha256() + ")",
+                        model.toString(),
+                        "sha256 " + directory.sha256(),
                         directory.notices());
                 return job(curriculum, start, where, seedNow).run(System.out);
             }

@@ -65,11 +65,17 @@ record TrainingJob(
     /**
      * A model before training.
      *
-     * @param name for people and for the record
+     * @param name for people
+     * @param identity the same for exactly the same model
      * @param notices what was made up or ignored when it was read
      */
     record Start(
-            ModelConfig config, WordPieceTokenizer tokenizer, Weights weights, String name, List<String> notices) {}
+            ModelConfig config,
+            WordPieceTokenizer tokenizer,
+            Weights weights,
+            String name,
+            String identity,
+            List<String> notices) {}
 
     /** Noise, and what it is called. */
     record NoiseText(Noise noise, String name) {
@@ -137,7 +143,7 @@ record TrainingJob(
     private Map<String, String> settings() {
         Map<String, String> settings = new LinkedHashMap<>();
         settings.put("seed", Long.toString(seed));
-        settings.put("start", start.name());
+        settings.put("start", start.identity());
         settings.put("recipe", Digests.sha256(curriculum.text().getBytes(StandardCharsets.UTF_8)));
         settings.put("noise", noise.identity());
         settings.put("validation noise", validationNoise.identity());
@@ -147,6 +153,7 @@ record TrainingJob(
     /** The same for the record, with names beside hashes. */
     private Map<String, String> described(Map<String, String> settings) {
         Map<String, String> described = new LinkedHashMap<>(settings);
+        described.put("start", start.name() + " (" + settings.get("start") + ")");
         described.put("recipe", curriculum.name() + " (sha256 " + settings.get("recipe") + ")");
         described.put("noise", noise.name() + " (" + settings.get("noise") + ")");
         described.put("validation noise", validationNoise.name() + " (" + settings.get("validation noise") + ")");
@@ -156,7 +163,7 @@ record TrainingJob(
     private void printHeader(PrintStream screen) {
         screen.println(Headers.device(device.info()));
         screen.println("recipe     " + curriculum.name()
-                + (curriculum.description().isEmpty() ? "" : ": " + curriculum.description()) + " "
+                + ": " + (curriculum.description().isEmpty() ? "" : curriculum.description() + " ")
                 + curriculum.stages().size() + (curriculum.stages().size() == 1 ? " stage" : " stages") + ", at most "
                 + Text.count(curriculum.totalSteps()) + " steps; seed " + seed);
         screen.println("model      " + start.name() + ": " + Headers.shape(start.config()));
