@@ -62,11 +62,12 @@ final class AtomicFiles {
     }
 
     /**
-     * Makes a folder in the place of another, which steps aside until the new one is there.
+     * Makes a folder in the place of another, which steps aside until the new one is there. One writer at a time.
      *
      * @param previous where the old one is meanwhile; what is left there by a crash is deleted
      */
     static void replaceFolder(Path folder, Path previous, FolderContent content) {
+        deleteLeftovers(folder);
         writeFolder(folder, content, (temporary, target) -> {
             if (Files.exists(target)) {
                 deleteFolder(previous);
@@ -84,6 +85,25 @@ final class AtomicFiles {
             syncFolder(target.getParent());
             deleteFolder(previous);
         });
+    }
+
+    /** Deletes what writers of a folder left under temporary names when they were killed. */
+    private static void deleteLeftovers(Path folder) {
+        Path target = folder.toAbsolutePath().normalize();
+        String prefix = "." + target.getFileName() + "-";
+        if (!Files.isDirectory(target.getParent())) {
+            return;
+        }
+        try (Stream<Path> siblings = Files.list(target.getParent())) {
+            for (Path sibling : siblings.toList()) {
+                String name = sibling.getFileName().toString();
+                if (name.startsWith(prefix) && name.endsWith(".tmp") && Files.isDirectory(sibling)) {
+                    deleteFolder(sibling);
+                }
+            }
+        } catch (IOException e) {
+            // They only take room; what is written next says what is wrong with the disk.
+        }
     }
 
     /** Puts what was written in its place. */

@@ -103,8 +103,10 @@ public final class RmtTrainer {
 
     /** Collects what a run is made of. */
     public static final class Builder {
-        private static final int CALL_SIZE = 256;
-        private static final long CALL_LENGTH = 8192;
+        private static final int MAX_CALL_SIZE = 256;
+        private static final long MAX_CALL_LENGTH = 8192;
+        /** About what the activations of a call may take unless limits are given. */
+        private static final long CALL_BYTES = 512L << 20;
 
         private final ModelConfig config;
         private final WordPieceTokenizer tokenizer;
@@ -119,8 +121,8 @@ public final class RmtTrainer {
         private double checkpointSeconds = 60;
         private int probeOutputs;
         private long seed = 42;
-        private int callSize = CALL_SIZE;
-        private long callLength = CALL_LENGTH;
+        private int callSize;
+        private long callLength;
         private boolean keepLast;
 
         private Builder(ModelConfig config, WordPieceTokenizer tokenizer, Weights start) {
@@ -198,8 +200,9 @@ public final class RmtTrainer {
         }
 
         /**
-         * The most documents and positions of one native call: activations of so many are held at a time. 256 and 8192 unless
-         * changed.
+         * The most documents and positions of one native call: activations of so many are held at a time. Unless changed, as
+         * many as take about half a gigabyte, at most 256 and 8192. They are part of the settings of a run: sums of gradients
+         * are rounded in other places where calls are cut in other places.
          */
         public Builder callLimits(int documents, long positions) {
             callSize = (int) requirePositive("number of documents in a call", documents);
@@ -236,6 +239,7 @@ public final class RmtTrainer {
                                     + "\" starts from the best weights of the stage before, but no stage before it is validated.");
                 }
             }
+            setDefaultCallLimits();
             if (callLength < config.inputLength()) {
                 throw new IllegalArgumentException("A call of at most " + callLength
                         + " positions cannot hold a segment of " + config.inputLength() + "; allow more.");
@@ -257,6 +261,17 @@ public final class RmtTrainer {
                     callSize,
                     callLength,
                     keepLast));
+        }
+
+        private void setDefaultCallLimits() {
+            if (callLength == 0) {
+                // Of each layer about eight rows of H and two of F are kept for a position.
+                long bytesOfPosition =
+                        4L * config.numLayers() * (8L * config.hiddenSize() + 2L * config.intermediateSize());
+                callLength = Math.max(config.inputLength(), Math.min(MAX_CALL_LENGTH, CALL_BYTES / bytesOfPosition));
+                // A document takes room of its own: no more of them than short ones fit.
+                callSize = (int) Math.max(1, Math.min(MAX_CALL_SIZE, callLength / 32));
+            }
         }
     }
 }

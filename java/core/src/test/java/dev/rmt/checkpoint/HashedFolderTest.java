@@ -74,6 +74,18 @@ class HashedFolderTest {
     }
 
     @Test
+    void whatKilledWritersLeftIsDeletedByTheNext() throws IOException {
+        Path leftover = Files.createDirectory(temporary.resolve(".state-7f3a.tmp"));
+        Files.writeString(leftover.resolve("content"), "half");
+        Path foreign = Files.createDirectory(temporary.resolve(".other-7f3a.tmp"));
+
+        write("first");
+
+        assertThat(leftover).doesNotExist();
+        assertThat(foreign).exists();
+    }
+
+    @Test
     void aChangedAMissingAndAForeignFileAreNamed() throws IOException {
         write("first");
         Files.writeString(folder().resolve("content"), "fiRst");
