@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -40,6 +41,7 @@ final class TrainingChart {
     private static final double LOGARITHMIC_FROM = 20;
 
     private static final int CHARACTER_WIDTH = 7;
+    private static final int TICK_SPACING = 130;
     private static final int PLOT_WIDTH = 970;
     private static final double ACCURACY_TOP = 108; // room for the names of stages above 100 %
     private static final Color ALL_TASKS = new Color(0x707070);
@@ -142,9 +144,11 @@ final class TrainingChart {
     /** A line for each figure: the colour says the task, paler ones are of longer samples. */
     private XYChart validationPanel() {
         XYChart panel = panel("Validation: right answers", "accuracy, %");
-        List<String> figures = validation
-                .columns()
-                .subList(validation.column("best") + 1, validation.columns().size());
+        List<String> figures = validation.columns().stream()
+                .skip(validation.column("best") + 1)
+                .sorted(Comparator.comparingInt(TrainingChart::taskOf).thenComparingInt(TrainingChart::lengthOf))
+                .toList();
+        double lowest = 100;
         int[] seen = new int[TASK_COLORS.size()];
         for (String figure : figures) {
             int task = taskOf(figure);
@@ -160,9 +164,13 @@ final class TrainingChart {
             if (series != null) {
                 series.setMarker(SeriesMarkers.CIRCLE);
                 series.setMarkerColor(series.getLineColor());
+                lowest = Math.min(lowest, series.getYMin());
             }
         }
         percentAxis(panel);
+        // Good figures lie close together: nothing is shown of what they are far above.
+        double from = 10 * Math.floor(Math.max(0, lowest - 1) / 10);
+        panel.getStyler().setYAxisMin(from).setYAxisMax(100 + (100 - from) / 25);
         return panel;
     }
 
@@ -194,6 +202,7 @@ final class TrainingChart {
         // The same axis for all panels, so that what stands below each other belongs together.
         panel.getStyler().setXAxisMin(0.0).setXAxisMax(Math.max(1, lastStep));
         panel.getStyler().setLocale(Locale.ROOT).setXAxisDecimalPattern("#,##0").setPlotMargin(0);
+        panel.getStyler().setXAxisTickMarkSpacingHint(TICK_SPACING);
         panel.getStyler().setYAxisLeftWidthHint(80);
         stages.stream().skip(1).forEach(stage -> panel.addAnnotation(new AnnotationLine(stage.start(), true, false)));
         return panel;
@@ -203,15 +212,15 @@ final class TrainingChart {
         panel.getStyler().setYAxisMin(0.0).setYAxisMax(ACCURACY_TOP).setYAxisDecimalPattern("0");
     }
 
-    /** Names that have room. */
+    /** By name where that has room, else by number. */
     private void nameStages(XYChart panel) {
         for (int i = 0; i < stages.size(); i++) {
             Stage stage = stages.get(i);
             double end = i + 1 < stages.size() ? stages.get(i + 1).start() : lastStep;
             double width = PLOT_WIDTH * (end - stage.start()) / Math.max(1, lastStep);
-            if (stage.name().length() * CHARACTER_WIDTH <= width) {
-                panel.addAnnotation(
-                        new AnnotationText(stage.name(), (stage.start() + end) / 2, ACCURACY_TOP - 4, false));
+            String name = stage.name().length() * CHARACTER_WIDTH <= width ? stage.name() : Integer.toString(i + 1);
+            if (name.length() * CHARACTER_WIDTH <= width) {
+                panel.addAnnotation(new AnnotationText(name, (stage.start() + end) / 2, ACCURACY_TOP - 4, false));
             }
         }
     }
@@ -240,6 +249,8 @@ final class TrainingChart {
             steps[i] = part.stream().mapToDouble(point -> point[0]).average().orElseThrow();
             values[i] = part.stream().mapToDouble(point -> point[1]).average().orElseThrow();
         }
+        // The library puts ticks at odd numbers where all points are equally far apart.
+        steps[0] *= 1.001;
         XYSeries series = panel.addSeries(name, steps, values);
         series.setMarker(count == 1 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
         series.setLineColor(color);
@@ -264,6 +275,12 @@ final class TrainingChart {
             }
         }
         return stages;
+    }
+
+    /** The number of segments at the end of a figure's name; 0: there is none. */
+    private static int lengthOf(String figure) {
+        String last = figure.substring(figure.lastIndexOf(' ') + 1);
+        return last.matches("[0-9]{1,9}") ? Integer.parseInt(last) : 0;
     }
 
     private static int taskOf(String figure) {
