@@ -21,6 +21,11 @@ import java.util.List;
  * <p>The LayerNorm of the last layer starts at {@code memoryScale}, and the pooler at its reciprocal: memory then enters the
  * next segment about as large as words do.
  *
+ * <p>With {@code localPositions} nothing behind the first attention sees where in the segment a token stands, so that a fact is
+ * the same thing wherever it is told: the LayerNorm of the first attention starts at zero in the dimensions of the position,
+ * and its values do not read them. Only [CLS], memory and the [SEP] behind them have a mark of their own among the other
+ * dimensions of the position table.
+ *
  * @param distances one head of layer 0 for each: -1 is the token before
  * @param gain of the turned frequencies
  * @param frequencies radians per token; the first HS/2 are those that heads use
@@ -36,7 +41,8 @@ public record LookBackValues(
         double linear,
         double classifier,
         double sameToken,
-        double memoryScale) {
+        double memoryScale,
+        boolean localPositions) {
     /**
      * The eight frequencies for heads of 16: found by random search, so that the mean cosine over distances 1 ... 511 stays
      * below 0.55 and no other place looks like the right one; eight slower ones, geometric, tell the place at large.
@@ -90,7 +96,7 @@ public record LookBackValues(
     /** Those that were measured to work, for heads of 16: they look 1 to 5 tokens back and 2 ahead. */
     public static LookBackValues defaults() {
         return new LookBackValues(
-                List.of(-1, -2, -3, -4, -5, 2), 2.6, FREQUENCIES, 0.2, 0.2, 0.01, 0.2, 0.7, 0.5, 1.3, 0.3);
+                List.of(-1, -2, -3, -4, -5, 2), 2.6, FREQUENCIES, 0.2, 0.2, 0.01, 0.2, 0.7, 0.5, 1.3, 0.3, true);
     }
 
     /** Dimensions of the hidden state that tell the position. */

@@ -60,7 +60,11 @@ public final class LookBackWeights implements Weights {
         Objects.checkFromIndexSize(
                 firstElement, (long) count, Arrays.stream(shape).reduce(1, (a, b) -> a * b));
         Objects.checkFromIndexSize(offset, count, dst.length);
-        if (name.endsWith("LayerNorm.weight")) {
+        if (values.localPositions() && name.equals("encoder.layer.0.attention.output.LayerNorm.weight")) {
+            for (int i = 0; i < count; i++) {
+                dst[offset + i] = firstElement + i < values.positionDimensions() ? 0 : 1;
+            }
+        } else if (name.endsWith("LayerNorm.weight")) {
             Arrays.fill(dst, offset, offset + count, name.equals(lastNorm) ? (float) values.memoryScale() : 1);
         } else if (name.endsWith(".bias") || name.contains("token_type")) {
             Arrays.fill(dst, offset, offset + count, 0);
@@ -68,6 +72,9 @@ public final class LookBackWeights implements Weights {
             for (int i = 0; i < count; i++) {
                 long row = (firstElement + i) / shape[1];
                 dst[offset + i] = (float) positionTable(row, (int) ((firstElement + i) % shape[1]));
+                if (marked(row, (int) ((firstElement + i) % shape[1]))) {
+                    new SeededNormal(seed, name, values.wordDeviation()).fill(firstElement + i, dst, offset + i, 1);
+                }
             }
         } else {
             readMatrix(name, (int) shape[1], firstElement, dst, offset, count);
@@ -95,6 +102,11 @@ public final class LookBackWeights implements Weights {
             dst[at] = (float) (deviation * normal);
             if (words && column < values.positionDimensions()) {
                 dst[at] = name.equals(MEMORY) ? 0 : (float) (values.positionNoise() * normal);
+            } else if (values.localPositions()
+                    && firstLayer
+                    && name.endsWith("attention.self.value.weight")
+                    && column < values.positionDimensions()) {
+                dst[at] = 0;
             } else if ((query || key) && firstLayer) {
                 dst[at] = lookingValue(query, (int) row, column, dst[at]);
             } else if (key && (row / config.headSize()) % 2 == 0) {
@@ -103,6 +115,11 @@ public final class LookBackWeights implements Weights {
                 dst[at] = (float) values.sameToken() * queryRow[0];
             }
         }
+    }
+
+    /** [CLS], memory and [SEP] are told apart by more than their places. */
+    private boolean marked(long position, int column) {
+        return values.localPositions() && position < config.numMemTokens() + 2 && column >= values.positionDimensions();
     }
 
     private double positionTable(long position, int column) {

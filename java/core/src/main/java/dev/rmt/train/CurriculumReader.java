@@ -76,7 +76,8 @@ final class CurriculumReader {
                 map.number("linear", otherwise.linear()),
                 map.number("classifier", otherwise.classifier()),
                 map.number("same_token", otherwise.sameToken()),
-                map.number("memory_scale", otherwise.memoryScale())));
+                map.number("memory_scale", otherwise.memoryScale()),
+                map.flag("local_positions", otherwise.localPositions())));
     }
 
     private void readProbes() {

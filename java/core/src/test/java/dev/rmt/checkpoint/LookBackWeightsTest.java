@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.rmt.ModelConfig;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -12,6 +13,8 @@ class LookBackWeightsTest {
     private static final int HIDDEN = 128;
     private static final int HEAD = 16;
     private static final int POSITIONS = 512;
+    /** [CLS], ten memory tokens, [SEP]. */
+    private static final int MARKED = 12;
 
     private static ModelConfig.Builder config() {
         return ModelConfig.builder()
@@ -79,8 +82,9 @@ class LookBackWeightsTest {
         float[] memory = all(weights(1), Weights.MEMORY);
         double square = 0;
         for (int i = 0; i < table.length; i++) {
-            square += table[i] * table[i];
-            if (i % HIDDEN >= 32) {
+            if (i % HIDDEN < 32) {
+                square += table[i] * table[i];
+            } else if (i / HIDDEN >= MARKED) {
                 assertThat(table[i]).isZero();
             }
         }
@@ -89,6 +93,20 @@ class LookBackWeightsTest {
         assertThat(deviation(words, false)).isCloseTo(0.2, within(1e-2));
         assertThat(deviation(memory, true)).isZero();
         assertThat(deviation(memory, false)).isCloseTo(0.2, within(2e-2));
+    }
+
+    @Test
+    void behindTheFirstAttentionNothingSeesWhereATokenStands() {
+        LookBackWeights weights = weights(1);
+        float[] norm = all(weights, "encoder.layer.0.attention.output.LayerNorm.weight");
+        float[] value = all(weights, "encoder.layer.0.attention.self.value.weight");
+        float[] table = all(weights, "embeddings.position_embeddings.weight");
+        for (int i = 0; i < norm.length; i++) {
+            assertThat(norm[i]).isEqualTo(i < 32 ? 0 : 1);
+        }
+        assertThat(deviation(value, true)).isZero();
+        assertThat(deviation(value, false)).isCloseTo(0.7 / Math.sqrt(HIDDEN), within(3e-3));
+        assertThat(deviation(Arrays.copyOf(table, MARKED * HIDDEN), false)).isCloseTo(0.2, within(2e-2));
     }
 
     private static double deviation(float[] rows, boolean ofPosition) {
