@@ -16,7 +16,7 @@ import java.util.stream.Stream;
 
 /**
  * The folder of a training run, taken by one process at a time. A run that was killed may have left a lock file and pieces of a
- * checkpoint that it was writing; they count for nothing and are cleared away.
+ * checkpoint that it was writing: they count for nothing.
  */
 final class RunFolder implements AutoCloseable {
     private static final String LOCK = ".lock";
@@ -52,7 +52,6 @@ final class RunFolder implements AutoCloseable {
                     FileChannel.open(folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
             try {
                 FileLock lock = tryLock(folder, channel);
-                clear(folder);
                 return new RunFolder(channel, lock);
             } catch (IOException | RuntimeException e) {
                 channel.close();
@@ -97,22 +96,6 @@ final class RunFolder implements AutoCloseable {
         if (!resume && !content.isEmpty()) {
             throw new UnusableFileException("--out " + folder + ": the folder is not empty; "
                     + (checkpoint ? "--resume goes on with the run in it, or give" : "give") + " a new one.");
-        }
-    }
-
-    /** Removes what a process that was killed did not bring to its end. */
-    private static void clear(Path folder) throws IOException {
-        try (Stream<Path> entries = Files.list(folder)) {
-            for (Path entry : entries.toList()) {
-                if (entry.getFileName().toString().matches(LEFTOVER) && Files.isDirectory(entry)) {
-                    try (Stream<Path> files = Files.list(entry)) {
-                        for (Path file : files.toList()) {
-                            Files.delete(file);
-                        }
-                    }
-                    Files.delete(entry);
-                }
-            }
         }
     }
 

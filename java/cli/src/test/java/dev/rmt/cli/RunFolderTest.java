@@ -35,15 +35,14 @@ class RunFolderTest {
     }
 
     @Test
-    void piecesThatAKilledRunLeftAreClearedAndCountForNothing() throws IOException {
-        Path piece = Files.createDirectories(folder.resolve(".checkpoint-1a2b3c.tmp"));
-        Files.writeString(piece.resolve("model.safetensors"), "x");
-        Files.createDirectory(folder.resolve(".best-ff.tmp"));
+    void piecesThatAKilledRunLeftCountForNothing() throws IOException {
+        Files.createDirectories(folder.resolve(".checkpoint-1a2b3c.tmp"));
+        Files.createFile(folder.resolve(".lock"));
         try (RunFolder taken = RunFolder.take(folder, false)) {
             assertThat(taken).isNotNull();
-            assertThat(piece).doesNotExist();
-            assertThat(folder.resolve(".best-ff.tmp")).doesNotExist();
         }
+        Files.createFile(folder.resolve(".profile"));
+        assertThatThrownBy(() -> RunFolder.take(folder, false)).hasMessageContaining("not empty");
     }
 
     @Test
