@@ -76,7 +76,8 @@ public final class RmtTrainer {
      *
      * @throws dev.rmt.TrainingDivergedException if a loss or gradient is NaN or infinite; the last checkpoint stays as it was
      * @throws dev.rmt.InputException if the output folder holds a checkpoint and resume was not asked for, or one of another run
-     * @throws dev.rmt.RmtException if a checkpoint cannot be written or read; the one before stays as it was
+     * @throws dev.rmt.CheckpointException if a checkpoint cannot be written; the one before stays as it was
+     * @throws dev.rmt.ModelFormatException if the checkpoint that is resumed is damaged
      * @throws dev.rmt.MemoryBudgetException if weights, moments and activations do not fit
      */
     public TrainingResult train() {

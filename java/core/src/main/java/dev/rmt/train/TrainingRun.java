@@ -1,7 +1,9 @@
 package dev.rmt.train;
 
+import dev.rmt.CheckpointException;
 import dev.rmt.InputException;
 import dev.rmt.ModelConfig;
+import dev.rmt.RmtException;
 import dev.rmt.RmtModel;
 import dev.rmt.TrainingDivergedException;
 import dev.rmt.checkpoint.HashedFolder;
@@ -47,7 +49,8 @@ final class TrainingRun implements AutoCloseable {
     private long bestStep;
 
     private TrainingProgress progress;
-    private long checkpointTime;
+    private long checkpointTime; // 0: there is no checkpoint yet
+    private long writtenStep;
 
     TrainingRun(RmtTrainer.Plan plan, BooleanSupplier cancelled) {
         this.plan = plan;
@@ -144,6 +147,7 @@ final class TrainingRun implements AutoCloseable {
         stage.data().restore(state.data());
         startLoop();
         checkpointTime = System.nanoTime();
+        writtenStep = totalStep;
         return true;
     }
 
@@ -330,7 +334,7 @@ final class TrainingRun implements AutoCloseable {
         double score = stage.validation().score(figures);
         boolean best = !Double.isNaN(score) && (Double.isNaN(bestScore) || score > bestScore);
         if (best) {
-            checkpoint.writeModel(bestFolder, trainer.backend(), which, true);
+            write(() -> checkpoint.writeModel(bestFolder, trainer.backend(), which, true));
             bestScore = score;
             bestFigures = figures;
             bestStep = step;
@@ -349,24 +353,42 @@ final class TrainingRun implements AutoCloseable {
     }
 
     private void writeCheckpoint(boolean telling) {
-        checkpoint.write(
-                checkpointFolder,
-                trainer.backend(),
-                new TrainingState(
-                        stageIndex,
-                        step,
-                        stageEnded,
-                        totalStep,
-                        optimizerStep,
-                        tokens,
-                        seconds,
-                        bestScore,
-                        bestFigures,
-                        bestStep,
-                        stage.data().save()));
+        TrainingState state = new TrainingState(
+                stageIndex,
+                step,
+                stageEnded,
+                totalStep,
+                optimizerStep,
+                tokens,
+                seconds,
+                bestScore,
+                bestFigures,
+                bestStep,
+                stage.data().save());
+        write(() -> checkpoint.write(checkpointFolder, trainer.backend(), state));
         checkpointTime = System.nanoTime();
+        writtenStep = totalStep;
         if (telling) {
             tell(listener -> listener.checkpointSaved(progress, checkpointFolder));
+        }
+    }
+
+    /** Writes to the folder of the run; where that fails, says what is left of it. */
+    private void write(Runnable writing) {
+        try {
+            writing.run();
+        } catch (NotFiniteException e) {
+            throw e;
+        } catch (RmtException e) {
+            boolean any = checkpointTime != 0;
+            throw new CheckpointException(
+                    e.getMessage().replaceFirst("[.]$", "")
+                            + (any
+                                    ? "; the last checkpoint, of step " + writtenStep
+                                            + " of all stages, is whole: resume"
+                                            + " from it when the folder can be written."
+                                    : "; nothing has been trained."),
+                    e);
         }
     }
 
@@ -385,9 +407,9 @@ final class TrainingRun implements AutoCloseable {
                     .orElseThrow(() -> new InputException(
                             "There is no " + bestFolder + ", the model of the best validation; it was taken away."));
             checkpoint.readModel(best, trainer.backend());
-            checkpoint.writeModel(folder, trainer.backend(), Values.WEIGHTS, false);
+            write(() -> checkpoint.writeModel(folder, trainer.backend(), Values.WEIGHTS, false));
         } else {
-            checkpoint.writeModel(folder, trainer.backend(), valuesOfInterest(), false);
+            write(() -> checkpoint.writeModel(folder, trainer.backend(), valuesOfInterest(), false));
         }
         return folder;
     }

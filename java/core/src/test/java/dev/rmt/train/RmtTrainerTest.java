@@ -3,11 +3,11 @@ package dev.rmt.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.rmt.CheckpointException;
 import dev.rmt.Device;
 import dev.rmt.InputException;
 import dev.rmt.LoadOptions;
 import dev.rmt.ModelFormatException;
-import dev.rmt.RmtException;
 import dev.rmt.RmtModel;
 import dev.rmt.TestModels;
 import dev.rmt.TrainingDivergedException;
@@ -364,9 +364,9 @@ class RmtTrainerTest {
         Files.setPosixFilePermissions(out("out"), PosixFilePermissions.fromString("r-xr-xr-x"));
         try {
             assertThatThrownBy(() -> runAll("out", 1, 1, null))
-                    .isInstanceOf(RmtException.class)
+                    .isInstanceOf(CheckpointException.class)
                     .hasMessageContaining("Cannot write")
-                    .hasMessageContaining("checkpoint");
+                    .hasMessageContaining("is whole: resume from it");
         } finally {
             Files.setPosixFilePermissions(out("out"), PosixFilePermissions.fromString("rwxr-xr-x"));
         }
@@ -378,9 +378,36 @@ class RmtTrainerTest {
         Files.writeString(temporary.resolve("out"), "in the way");
 
         assertThatThrownBy(() -> runAll("out", 1, 1, null))
-                .isInstanceOf(RmtException.class)
-                .hasMessageContaining("Cannot write")
-                .hasMessageContaining("checkpoint");
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("Cannot write " + out("out").resolve("checkpoint") + ": ")
+                .hasMessageEndingWith("; nothing has been trained.");
+    }
+
+    @Test
+    void aCheckpointThatCannotBeWrittenEndsTheRunAndSaysWhereItCanGoOn() throws IOException {
+        // Where the checkpoint has to step aside to, something appears that cannot be cleared away: a folder with
+        // another in it.
+        Path inTheWay = out("out").resolve("checkpoint.previous/folder/in it");
+        TrainingListener obstacle = new TrainingListener() {
+            @Override
+            public void stepTaken(TrainingProgress progress) {
+                if (progress.totalStep() == 6) {
+                    assertThat(inTheWay.toFile().mkdirs()).isTrue();
+                }
+            }
+        };
+
+        assertThatThrownBy(() -> TinyRuns.three(out("out"), 1, 4)
+                        .listener(obstacle)
+                        .build()
+                        .train())
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("Cannot write " + out("out").resolve("checkpoint") + ": ")
+                .hasMessageContaining("the last checkpoint, of step 4 of all stages, is whole: resume from it");
+
+        Files.delete(inTheWay);
+        Files.delete(inTheWay.getParent());
+        assertThat(finalBits(runAll("out", 4, 1, null))).isEqualTo(finalBits(runAll("never", 4, 1, null)));
     }
 
     // ---- runs ----
