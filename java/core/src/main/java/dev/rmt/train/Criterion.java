@@ -1,6 +1,8 @@
 package dev.rmt.train;
 
+import java.util.Collections;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * When a stage may end before its last step: as soon as, over the last steps, each metric named here is known and at least what
@@ -21,7 +23,8 @@ public record Criterion(int window, Map<String, Double> atLeast) {
             throw new IllegalArgumentException(
                     "The window of a criterion is " + window + " steps; it must be 1 or more.");
         }
-        atLeast = Map.copyOf(atLeast);
+        // In order: Map.copyOf has another one in each JVM, and a run that is resumed compares how settings read.
+        atLeast = Collections.unmodifiableMap(new TreeMap<>(atLeast));
     }
 
     /**

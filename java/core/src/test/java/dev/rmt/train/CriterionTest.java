@@ -37,4 +37,10 @@ class CriterionTest {
     void aWindowHasSteps() {
         assertThatThrownBy(() -> new Criterion(0, Map.of())).hasMessageContaining("0 steps");
     }
+
+    @Test
+    void itReadsTheSameWhateverTheOrderItWasGivenIn() {
+        assertThat(new Criterion(3, Map.of("b", 0.5, "a", 0.7, "c", 0.9)))
+                .hasToString("Criterion[window=3, atLeast={a=0.7, b=0.5, c=0.9}]");
+    }
 }
