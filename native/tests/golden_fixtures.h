@@ -33,8 +33,8 @@ class Errors {
   Errors(std::string name, std::string isa, double usual = 2e-6)
       : name_(std::move(name)), isa_(std::move(isa)), usual_(usual) {}
 
-  // `yardstick` is the error of PyTorch in float32; null: not named. `amplified` gives the error that the reference has
-  // when its incoming memory is off by 1e-6; it is asked only where that matters. Returns the error.
+  // `yardstick` is the error of PyTorch in float32; null: not named. `amplified` gives the error that is to be expected
+  // where rounding is amplified; it is asked only where that matters, and each use is printed. Returns the error.
   template <typename A, typename B>
   double add(const std::string &tensor, const std::vector<A> &actual, const std::vector<B> &expected,
              const Json &yardstick, const std::function<double()> &amplified = nullptr) {
@@ -42,8 +42,8 @@ class Errors {
     double allowed = yardstick.kind() == Json::Kind::kNumber ? std::max(1e-6, 2 * yardstick.number()) : usual_;
     if (!(error <= allowed) && amplified) {
       allowed = std::max(allowed, amplified());
-      std::printf("  %s on %s: %s has error %.1e; allowed, since the reference amplifies that much: %.1e\n",
-                  name_.c_str(), isa_.c_str(), tensor.c_str(), error, allowed);
+      std::printf("  %s on %s: %s has error %.1e; allowed, since rounding is amplified there: %.1e\n", name_.c_str(),
+                  isa_.c_str(), tensor.c_str(), error, allowed);
     }
     if (!(error <= allowed)) {
       failure_ += " " + tensor + " has error " + show(error) + ", allowed " + show(allowed) + ";";
