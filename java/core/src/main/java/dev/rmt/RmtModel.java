@@ -1,5 +1,6 @@
 package dev.rmt;
 
+import dev.rmt.checkpoint.BuiltInModel;
 import dev.rmt.checkpoint.ModelDirectory;
 import dev.rmt.checkpoint.ModelHash;
 import dev.rmt.checkpoint.RandomWeights;
@@ -75,6 +76,17 @@ public final class RmtModel implements AutoCloseable {
         try (ModelDirectory files = ModelDirectory.open(directory, options)) {
             return create(files.config(), files.tokenizer(), files.weights(), device, files.notices());
         }
+    }
+
+    /**
+     * The small model that comes with the library, trained for the three memory tasks; see {@link BuiltInModel}.
+     *
+     * @throws DeviceException if the device or the native library cannot be used
+     */
+    public static RmtModel builtIn(Device device) {
+        Objects.requireNonNull(device, "device");
+        return BuiltInModel.open(
+                files -> create(files.config(), files.tokenizer(), files.weights(), device, files.notices()));
     }
 
     /**

@@ -87,7 +87,7 @@ final class DoctorCommand implements Callable<Integer> {
 
     /** Runs one segment on random weights and looks at what comes out. */
     private static String trySegment(Device chosen) {
-        try (RmtModel model = DefaultModel.create(chosen);
+        try (RmtModel model = RmtModel.builtIn(chosen);
                 RmtSession session = model.newSession()) {
             int[] ids = new int[model.config().segmentSize()];
             Arrays.setAll(ids, i -> i % model.config().vocabSize());

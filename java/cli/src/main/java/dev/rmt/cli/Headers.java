@@ -3,6 +3,7 @@ package dev.rmt.cli;
 import dev.rmt.DeviceInfo;
 import dev.rmt.ModelConfig;
 import dev.rmt.RmtModel;
+import dev.rmt.checkpoint.BuiltInModel;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -20,7 +21,7 @@ final class Headers {
                     + chance(config.numLabels()) + ".");
         }
         // Of the built-in model there is no more to say; of a directory, what was made up or ignored.
-        if (!name.equals(DefaultModel.NAME)) {
+        if (!name.equals(BuiltInModel.NAME)) {
             model.notices().forEach(notice -> lines.add("           " + notice));
         }
         return lines;

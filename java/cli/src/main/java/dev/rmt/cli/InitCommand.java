@@ -3,6 +3,7 @@ package dev.rmt.cli;
 import dev.rmt.ModelConfig;
 import dev.rmt.checkpoint.ModelWriter;
 import dev.rmt.checkpoint.RandomWeights;
+import dev.rmt.task.MemoryTask;
 import dev.rmt.text.WordPieceTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -178,7 +179,7 @@ final class InitCommand implements Callable<Integer> {
 
     private ModelConfig config(int pieces) {
         List<String> names = labels == null
-                ? DefaultModel.LABELS
+                ? MemoryTask.LABELS
                 : labels.stream().map(String::trim).toList();
         if (names.stream().anyMatch(String::isEmpty) || new LinkedHashSet<>(names).size() < names.size()) {
             throw usage(

@@ -4,6 +4,7 @@ import dev.rmt.Device;
 import dev.rmt.LoadOptions;
 import dev.rmt.LoadOptions.MemoryRows;
 import dev.rmt.RmtModel;
+import dev.rmt.checkpoint.BuiltInModel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import picocli.CommandLine.Mixin;
@@ -19,7 +20,7 @@ final class ModelOptions {
             paramLabel = "DIR",
             description = {
                 "A Hugging Face BERT directory (config.json, model.safetensors, vocab.txt or tokenizer.json).",
-                "Default: a small built-in model that is untrained."
+                "Default: the small built-in model, trained for the three memory tasks."
             })
     Path model;
 
@@ -74,7 +75,7 @@ final class ModelOptions {
     RmtModel load() {
         Device where = device.open();
         if (model == null) {
-            return DefaultModel.create(where);
+            return RmtModel.builtIn(where);
         }
         LoadOptions options = LoadOptions.defaults().withSeed(seed);
         if (numMemTokens != null) {
@@ -88,6 +89,6 @@ final class ModelOptions {
 
     /** The model as results name it: the folder as it was given, or "built-in". */
     String name() {
-        return model == null ? DefaultModel.NAME : model.toString();
+        return model == null ? BuiltInModel.NAME : model.toString();
     }
 }

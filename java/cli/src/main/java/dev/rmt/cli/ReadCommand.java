@@ -39,7 +39,7 @@ import picocli.CommandLine.Spec;
                     + " saves."
         },
         footer = {
-            "  Read a book with the built-in (untrained) model:",
+            "  Read a book with the built-in model:",
             "    java -jar rmt.jar read book.txt",
             "  Ask at the end:",
             "    java -jar rmt.jar read book.txt --model my-model \\",

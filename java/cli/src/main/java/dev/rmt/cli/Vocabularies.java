@@ -1,14 +1,14 @@
 package dev.rmt.cli;
 
 import dev.rmt.InputException;
+import dev.rmt.checkpoint.BuiltInModel;
+import dev.rmt.checkpoint.ModelDirectory;
 import dev.rmt.text.Vocabulary;
 import dev.rmt.text.WordPieceOptions;
 import dev.rmt.text.WordPieceTokenizer;
 import dev.rmt.text.WordPieceTrainer;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -16,23 +16,12 @@ import java.util.List;
 /** Where the vocabulary of a new model comes from. */
 final class Vocabularies {
     static final int DEFAULT_SIZE = 8000;
-    static final String RESOURCE = "vocab.txt";
 
     private Vocabularies() {}
 
-    /**
-     * The vocabulary that comes with the program: lower-case pieces of the built-in prose and of the sentences of the tasks,
-     * and every ASCII character, so that any English text can be spelled.
-     */
+    /** The vocabulary of the built-in model: general English in lower case; any text in ASCII can be spelled. */
     static WordPieceTokenizer builtIn() {
-        try (InputStream in = Vocabularies.class.getResourceAsStream(RESOURCE)) {
-            List<String> pieces = new String(in.readAllBytes(), StandardCharsets.UTF_8)
-                    .lines()
-                    .toList();
-            return new WordPieceTokenizer(Vocabulary.of(pieces), WordPieceOptions.defaults());
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return BuiltInModel.open(ModelDirectory::tokenizer);
     }
 
     /** A given {@code vocab.txt}. It is taken as cased if one of its pieces, special tokens apart, has a capital. */

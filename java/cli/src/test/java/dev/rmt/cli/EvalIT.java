@@ -89,12 +89,20 @@ class EvalIT {
     }
 
     @Test
-    void theTableIsOnStdoutAndSaysThatTheModelIsUntrained() {
+    void theTableOfTheBuiltInModelIsOnStdout() {
         Program.Result result = program.run("eval", "--segments", "1", "--samples", "2", "--task", "reason,detect");
         assertThat(result.status()).as(result.toString()).isZero();
         assertThat(result.out())
+                .doesNotContain("UNTRAINED")
                 .contains(
-                        "UNTRAINED", "[UNK]", "segments", "tokens", "accuracy", "tokens/s", "ms/segment", "peak memory")
+                        "built-in: 3 layers of 128",
+                        "[UNK]",
+                        "segments",
+                        "tokens",
+                        "accuracy",
+                        "tokens/s",
+                        "ms/segment",
+                        "peak memory")
                 .containsPattern("reason +1 +499 +2 ")
                 .containsPattern("detect +1 +499 +2 ");
         assertThat(result.err()).isEmpty();
