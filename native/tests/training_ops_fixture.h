@@ -113,9 +113,10 @@ class TrainingRunner {
     return values;
   }
 
-  // Adds random gradients to the rows of the last level that are chosen.
-  void add_random_dx(uint64_t stream) {
+  // Adds random gradients to the rows of the last level that are chosen, of all documents or of those in `documents`.
+  void add_random_dx(uint64_t stream, const std::vector<int32_t> &documents = {}) {
     for (const rmt::TrainingBlock &block : blocks_) {
+      if (!documents.empty() && std::find(documents.begin(), documents.end(), block.index) == documents.end()) continue;
       Random random(stream * 100 + static_cast<uint64_t>(block.index));
       for (int32_t r = 0; r < std::max(1, block.num_rows); ++r) {
         const rmt::RowRange range = block.num_rows == 0 ? rmt::RowRange{0, block.length} : block.rows[r];
@@ -134,13 +135,13 @@ class TrainingRunner {
     (backend_.*operation)(context(), blocks.data(), static_cast<int32_t>(blocks.size()));
   }
 
-  // Everything up to the output of layer `layers` - 1, with chosen rows in that.
-  void forward(int32_t layers) {
+  // Everything up to the output of layer `layers` - 1; in that the chosen rows, or all.
+  void forward(int32_t layers, bool choose = true) {
     apply(&rmt::TrainingBackend::begin_segment, 0);
     apply(&rmt::TrainingBackend::embed, 0);
     for (int32_t layer = 0; layer < layers; ++layer) {
-      apply(&rmt::TrainingBackend::attention_block, layer, layer == layers - 1);
-      apply(&rmt::TrainingBackend::feed_forward_block, layer, layer == layers - 1);
+      apply(&rmt::TrainingBackend::attention_block, layer, choose && layer == layers - 1);
+      apply(&rmt::TrainingBackend::feed_forward_block, layer, choose && layer == layers - 1);
     }
   }
 

@@ -103,7 +103,8 @@ struct TrainingBackend {
   // Before the forward of a segment: `blocks` are all its documents, block i with index i. Lays out the tape for them.
   void (*begin_segment)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);
 
-  // ---- forward; `layer` and the chosen rows of each block say what runs, as in kernels.h ----
+  // ---- forward; `layer` and the chosen rows of each block say what runs, as in kernels.h. Blocks of a call belong to
+  // one layer and ascend by index; each layer is run by one call of each operation, both with the same blocks. ----
   // x_0 = Dropout(LayerNorm(word + position + type 0)), memory rows in place of word rows.
   void (*embed)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);
   // a = LayerNorm(x + Dropout(Attention(x) Wo + bo)), with Dropout on the attention weights too.
@@ -120,7 +121,8 @@ struct TrainingBackend {
   // dx[position] += values, for a gradient that comes from elsewhere (memory, head, probe) at the current level.
   void (*add_to_dx)(const TrainingContext &context, const TrainingBlock &block, int32_t position,
                     const float *values /* (H) */);
-  // Where rows were chosen in forward, dx of all other rows is zero on entry, and the same rows are chosen.
+  // Where rows were chosen in forward, dx of all other rows is zero on entry, and the same rows are chosen. Blocks may
+  // stay out whose dx is zero.
   void (*feed_forward_backward)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);
   // On return dx holds all valid rows, since keys and values come from all of them.
   void (*attention_backward)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);

@@ -59,7 +59,7 @@ __attribute__((noinline)) void score_tile(const float *query, const float *keys,
 }
 
 // Keys that are summed in one go, for the sake of rounding.
-constexpr int32_t kPartialKeys = 32;
+constexpr int32_t kPartialKeys = kRoundsOnce ? 32 : kRows;
 static_assert(kPartialKeys % kRows == 0, "partial sums are made of whole panels");
 
 // output[n] = output[n] x keep + sum over keys of weights[j] x values[n][j], kWidth columns. `first`: there is no

@@ -1,8 +1,8 @@
-// attention_backward.h - the backward of attend() for one head and the queries of one slice.
+// attention_backward.h - the backward of attend() for one head and a panel of queries.
 //
 // Here the keys lie in the lanes and the queries pass by, so that of the five products only that of dQ sums over lanes.
-// With e = weight_of(score) = weight / inverse_sum, as in the forward, and dO the gradient of the head's output
-// times inverse_sum:
+// With e = weight_of(score) = weight / inverse_sum, as in the forward, and dO the gradient of the head's output times
+// inverse_sum:
 //   dE = dO V^T             D = sum(e dE) / sum(e), of a query         dS = e (dE - D), the gradient of the scores
 //   dV = e^T dO             dK = dS^T Q / sqrt(head_size)              dQ = dS K / sqrt(head_size)
 // With dropout, e in dV and dE are multiplied by the mask.
@@ -13,18 +13,20 @@
 #pragma once
 
 #include "kernels/cpu/attention.h"
-#include "kernels/cpu/linear_backward.h"
 
 namespace rmt::RMT_ISA {
 namespace {
 
-// Queries of a tile; there are kVectors x 2 accumulators for each of them.
-#if defined(__AVX512F__)
-constexpr int32_t kQueryTile = 4;
+// Queries of a tile; there are kVectors x 2 accumulators for each of them. Tile of products with sums over lanes:
+// kSumsA by kSumsB.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int32_t kQueryTile = 4, kSumsA = 4, kSumsB = 4;
 #else
-constexpr int32_t kQueryTile = 2;
+constexpr int32_t kQueryTile = 2, kSumsA = 2, kSumsB = 4;
 #endif
-static_assert(kLanes % kQueryTile == 0 && kLanes % kSumsA == 0, "tiles of queries do not leave their slice");
+static_assert(kLanes % kQueryTile == 0 && kLanes % kSumsA == 0, "a panel holds whole tiles of queries");
+static_assert(kSumsA * kSumsB % kLanes == 0, "sums of a tile fill vectors");
+constexpr int32_t kQueryUnit = kQueryTile > kSumsA ? kQueryTile : kSumsA;
 
 // One head of a document: first columns of panel 0.
 struct HeadBackward {
@@ -36,22 +38,30 @@ struct HeadBackward {
   int64_t gradient_stride;  // panels of dkeys and dvalues
   int32_t head_size;
   int32_t length;
+  bool causal;
   float scale;             // log2(e) / sqrt(head_size)
   float root_scale;        // 1 / sqrt(head_size)
   const Dropped *dropped;  // null: none
 };
 
-// The queries [begin, end) of a panel, whole tiles: first columns of the panel.
-struct QueryRows {
+// Neighbouring queries, a panel of them at most; zeros up to a whole kQueryUnit.
+struct QueryPanel {
   const float *queries;
   const float *dattended;
   float *dqueries;
   const float *shifts;  // (kRows)
   const float *dots;    // (kRows): D, nearly
-  int32_t first_row;    // position of row 0 of the panel
-  int32_t begin;
-  int32_t end;
+  int32_t position;     // of the first
+  int32_t count;
 };
+
+// A vector of keys: where it lies in a panel of e or dS, and in one of keys.
+RMT_INLINE int64_t plane_of(int32_t vector) {
+  return static_cast<int64_t>(vector / kVectors) * kRows * kRows + vector % kVectors * kLanes;
+}
+RMT_INLINE int64_t place_of(int32_t vector, int64_t panel_stride) {
+  return vector / kVectors * panel_stride + vector % kVectors * kLanes;
+}
 
 // weights[n] = e and dweights[n] = dE - dots[n] of kQueryTile queries.
 template <int32_t kNumVectors>
@@ -98,13 +108,13 @@ __attribute__((noinline)) void score_backward_tile(const HeadBackward &head, con
   }
 }
 
-// Applies the mask to values of the queries and of the panel of keys that begins with position `first_key`; each query
-// has its own `offset`, which is taken off before and put back. Null: none.
-inline void drop_keys(const Dropped &dropped, const QueryRows &rows, int32_t first_key, const float *offsets,
-                      float *values) {
-  for (int32_t i = rows.begin; i < rows.end; ++i, values += kRows) {
-    const uint32_t row = dropped.hash_of_row(rows.first_row + i);
-    for (int32_t v = 0; v < kVectors; ++v) {
+// Applies the mask to values of the queries and of the keys from position `first_key` on, `vectors` vectors of them.
+// Each query has its own offset, which is taken off before and put back; null: none.
+inline void drop_keys(const Dropped &dropped, const QueryPanel &rows, int32_t first_key, int32_t vectors,
+                      const float *offsets, float *values) {
+  for (int32_t i = 0; i < rows.count; ++i, values += kRows) {
+    const uint32_t row = dropped.hash_of_row(rows.position + i);
+    for (int32_t v = 0; v < vectors; ++v) {
       BitVec columns;
       for (int32_t j = 0; j < kLanes; ++j) columns[j] = row + static_cast<uint32_t>(first_key + v * kLanes + j);
       const Vec offset = splat(offsets == nullptr ? 0.0f : offsets[i]);
@@ -113,110 +123,153 @@ inline void drop_keys(const Dropped &dropped, const QueryRows &rows, int32_t fir
   }
 }
 
-// e and dE - dots of the queries and of a panel of keys. Keys that a query does not see get zeros: those from `length`
-// on, and with `causal` those behind the query.
-inline void score_backward(const HeadBackward &head, const QueryRows &rows, int32_t panel, bool causal, float *weights,
-                           float *dweights) {
-  const float *keys = head.keys + panel * head.panel_stride;
-  const float *values = head.values + panel * head.panel_stride;
-  const int32_t num_queries = rows.end - rows.begin;
-  for (int32_t i = 0; i < num_queries; i += kQueryTile) {
-    const int32_t row = rows.begin + i;
-    score_backward_tile<kVectors>(head, keys, values, rows.queries + row, rows.dattended + row, rows.shifts + row,
-                                  rows.dots + row, weights + i * kRows, dweights + i * kRows);
-  }
-  const int32_t first_key = panel * kRows;
-  if (head.dropped != nullptr) drop_keys(*head.dropped, rows, first_key, rows.dots, dweights);
-  if (first_key + kRows <= head.length && !(causal && first_key + kRows > rows.first_row + rows.begin)) return;
-  for (int32_t i = 0; i < num_queries; ++i) {
-    const int32_t visible = causal ? min(head.length, rows.first_row + rows.begin + i + 1) : head.length;
-    for (int32_t v = 0; v < kVectors; ++v) {
+// Zeros for the keys that a query does not see: those from `length` on, and with `causal` those behind the query.
+inline void hide_keys(const HeadBackward &head, const QueryPanel &rows, int32_t first_key, int32_t vectors,
+                      float *weights, float *dweights) {
+  for (int32_t i = 0; i < rows.count; ++i) {
+    const int32_t visible = head.causal ? min(head.length, rows.position + i + 1) : head.length;
+    const Vec end = splat(static_cast<float>(visible));
+    for (int32_t v = 0; v < vectors; ++v) {
       Vec positions;
       for (int32_t j = 0; j < kLanes; ++j) positions[j] = static_cast<float>(first_key + v * kLanes + j);
       const int32_t at = i * kRows + v * kLanes;
-      const Vec end = splat(static_cast<float>(visible));
       store(weights + at, positions < end ? load(weights + at) : splat(0.0f));
       store(dweights + at, positions < end ? load(dweights + at) : splat(0.0f));
     }
   }
 }
 
-// What is left of D for kLanes queries, over the keys of all panels; queries are kRows apart, panels kRows^2.
-inline Vec mean_dweights(const float *weights, const float *dweights, int32_t panels) {
-  Vec sums[kLanes];
-  Vec products[kLanes];
-  for (int32_t n = 0; n < kLanes; ++n) {
-    sums[n] = Vec{};
-    products[n] = Vec{};
-    for (int32_t p = 0; p < panels; ++p) {
-      for (int32_t v = 0; v < kVectors; ++v) {
-        const int32_t at = (p * kRows + n) * kRows + v * kLanes;
-        sums[n] += load(weights + at);
-        products[n] = fma(load(weights + at), load(dweights + at), products[n]);
-      }
+// Sums of e, and of e (dE - dots), of the queries over the keys of kNumVectors vectors: one vector for each query,
+// whose lanes are still to be added up.
+template <int32_t kNumVectors>
+inline void add_sums(const float *weights, const float *dweights, int32_t num_queries, Vec *sums, Vec *products) {
+  for (int32_t i = 0; i < num_queries; ++i) {
+#pragma GCC unroll 4
+    for (int32_t v = 0; v < kNumVectors; ++v) {
+      const Vec e = load(weights + i * kRows + v * kLanes);
+      sums[i] += e;
+      products[i] = fma(e, load(dweights + i * kRows + v * kLanes), products[i]);
     }
   }
-  return sum_lanes(products) / sum_lanes(sums);
+}
+
+// e and dE - dots of the queries and kNumVectors vectors of the keys of a panel, and what add_sums() makes of them.
+template <int32_t kNumVectors>
+inline void score_backward(const HeadBackward &head, const QueryPanel &rows, int32_t panel, float *weights,
+                           float *dweights, Vec *sums, Vec *products) {
+  const float *keys = head.keys + panel * head.panel_stride;
+  const float *values = head.values + panel * head.panel_stride;
+  for (int32_t i = 0; i < rows.count; i += kQueryTile) {
+    score_backward_tile<kNumVectors>(head, keys, values, rows.queries + i, rows.dattended + i, rows.shifts + i,
+                                     rows.dots + i, weights + i * kRows, dweights + i * kRows);
+  }
+  const int32_t first_key = panel * kRows;
+  if (head.dropped != nullptr) drop_keys(*head.dropped, rows, first_key, kNumVectors, rows.dots, dweights);
+  const int32_t end = first_key + kNumVectors * kLanes;
+  if (end > head.length || (head.causal && end > rows.position + 1)) {
+    hide_keys(head, rows, first_key, kNumVectors, weights, dweights);
+  }
+  add_sums<kNumVectors>(weights, dweights, rows.count, sums, products);
 }
 
 // gradient[d] += weights^T x rows[d] for the columns of a head: `num_queries` queries, the keys of a panel in the
 // lanes.
+template <int32_t kNumVectors>
 inline void add_to_keys(const float *weights, const float *rows, int32_t num_queries, int32_t head_size,
                         float *gradient) {
-  Vec keep[kVectors];
+  Vec keep[kNumVectors];
   for (Vec &k : keep) k = splat(1.0f);
   int32_t d = 0;
   for (; d + kValueTile <= head_size; d += kValueTile) {
-    value_tile<kVectors, kValueTile>(weights, rows + d * kRows, 0, num_queries, false, keep, gradient + d * kRows);
+    value_tile<kNumVectors, kValueTile>(weights, rows + d * kRows, 0, num_queries, false, keep, gradient + d * kRows);
   }
   for (; d < head_size; ++d) {
-    value_tile<kVectors, 1>(weights, rows + d * kRows, 0, num_queries, false, keep, gradient + d * kRows);
+    value_tile<kNumVectors, 1>(weights, rows + d * kRows, 0, num_queries, false, keep, gradient + d * kRows);
   }
 }
 
-// Adds what the queries of a slice give to dkeys and dvalues (dkeys still lacks its factor root_scale), and writes
-// their dqueries. `scratch`: e, then dS, of all panels of keys; `places` of the panels' vectors, there and in `keys`.
-inline void attend_backward(const HeadBackward &head, const QueryRows &rows, bool causal, const VectorPlace *places,
-                            float *scratch) {
-  constexpr int32_t kPanel = kRows * kRows;
-  const int32_t end = causal ? min(head.length, rows.first_row + rows.end) : head.length;
-  const int32_t panels = divide_up(end, kRows);
-  const int32_t num_queries = rows.end - rows.begin;
-  float *const weights = scratch;
-  float *const dscores = scratch + static_cast<int64_t>(panels) * kPanel;
-  for (int32_t p = 0; p < panels; ++p) {
-    score_backward(head, rows, p, causal, weights + p * kPanel, dscores + p * kPanel);
-  }
-  Vec means[kVectors];
-  for (int32_t v = 0; v * kLanes < num_queries; ++v) {
-    means[v] = mean_dweights(weights + v * kLanes * kRows, dscores + v * kLanes * kRows, panels);
-  }
-  for (int32_t p = 0; p < panels; ++p) {
-    float *e = weights + p * kPanel;
-    float *dscore = dscores + p * kPanel;
-    for (int32_t i = 0; i < num_queries; ++i) {
-      const Vec mean = splat(means[i / kLanes][i % kLanes]);
-      for (int32_t v = 0; v < kVectors; ++v) {
-        const int32_t at = i * kRows + v * kLanes;
-        store(dscore + at, load(e + at) * (load(dscore + at) - mean));
-      }
+// dE - D to dS, and what the queries give to dvalues and dkeys of kNumVectors vectors of the keys of a panel.
+template <int32_t kNumVectors>
+inline void add_panel(const HeadBackward &head, const QueryPanel &rows, int32_t panel, const Vec *means, float *weights,
+                      float *dscores) {
+  for (int32_t i = 0; i < rows.count; ++i) {
+    const Vec mean = splat(means[i / kLanes][i % kLanes]);
+    for (int32_t v = 0; v < kNumVectors; ++v) {
+      const int32_t at = i * kRows + v * kLanes;
+      store(dscores + at, load(weights + at) * (load(dscores + at) - mean));
     }
-    if (head.dropped != nullptr) drop_keys(*head.dropped, rows, p * kRows, nullptr, e);
-    add_to_keys(e, rows.dattended + rows.begin, num_queries, head.head_size, head.dvalues + p * head.gradient_stride);
-    add_to_keys(dscore, rows.queries + rows.begin, num_queries, head.head_size, head.dkeys + p * head.gradient_stride);
   }
+  if (head.dropped != nullptr) drop_keys(*head.dropped, rows, panel * kRows, kNumVectors, nullptr, weights);
+  add_to_keys<kNumVectors>(weights, rows.dattended, rows.count, head.head_size,
+                           head.dvalues + panel * head.gradient_stride);
+  add_to_keys<kNumVectors>(dscores, rows.queries, rows.count, head.head_size,
+                           head.dkeys + panel * head.gradient_stride);
+}
 
-  float sums[kMaxSums] __attribute__((aligned(64)));
-  for (int32_t i = 0; i < num_queries; i += kSumsA) {
-    for (int32_t d = 0; d < head.head_size;) {
-      const int32_t width = sums_width(head.head_size - d);
-      sums_tile_of(width, dscores + i * kRows, head.keys + d * kRows, places, &VectorPlace::in_chunk,
-                   &VectorPlace::in_tape, panels * kVectors, sums);
-      float *dqueries = rows.dqueries + d * kRows + rows.begin + i;
-      for (int32_t n = 0; n < min(width, head.head_size - d); ++n) {
-        for (int32_t m = 0; m < kSumsA; ++m) dqueries[n * kRows + m] = sums[m * width + n] * head.root_scale;
+// sums[a * kSumsB + b] = sum over the lanes of `vectors` vectors of dS of query a x column b of the keys.
+__attribute__((noinline)) inline void dquery_tile(const float *dscores, const float *keys, int64_t panel_stride,
+                                                  int32_t vectors, float *sums) {
+  Vec sum[kSumsA * kSumsB];
+#pragma GCC unroll 16
+  for (Vec &s : sum) s = Vec{};
+  for (int32_t v = 0; v < vectors; ++v) {
+    const float *from_a = dscores + plane_of(v);
+    const float *from_b = keys + place_of(v, panel_stride);
+    Vec x[kSumsA];
+#pragma GCC unroll 16
+    for (int32_t a = 0; a < kSumsA; ++a) x[a] = load(from_a + a * kRows);
+#pragma GCC unroll 16
+    for (int32_t b = 0; b < kSumsB; ++b) {
+      const Vec y = load(from_b + b * kRows);
+#pragma GCC unroll 16
+      for (int32_t a = 0; a < kSumsA; ++a) sum[a * kSumsB + b] = fma(x[a], y, sum[a * kSumsB + b]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kSumsA * kSumsB; i += kLanes) store(sums + i, sum_lanes(sum + i));
+}
+
+// Adds what the queries give to dkeys and dvalues (dkeys still lacks its factor root_scale), and writes dqueries.
+// `scratch` holds kRows x kRows values twice for each panel of keys.
+inline void attend_backward(const HeadBackward &head, const QueryPanel &rows, float *scratch) {
+  constexpr int32_t kPlane = kRows * kRows;
+  const int32_t end = head.causal ? min(head.length, rows.position + rows.count) : head.length;
+  const int32_t vectors = divide_up(end, kLanes);
+  const int32_t panels = divide_up(end, kRows);
+  // Of the last panel, only the first vector where that holds all of its keys.
+  const bool last_is_short = vectors % kVectors == 1;
+  float *const weights = scratch;
+  float *const dscores = scratch + static_cast<int64_t>(panels) * kPlane;
+  Vec sums[kRows] = {};
+  Vec products[kRows] = {};
+  for (int32_t p = 0; p < panels; ++p) {
+    if (p == panels - 1 && last_is_short) {
+      score_backward<1>(head, rows, p, weights + p * kPlane, dscores + p * kPlane, sums, products);
+    } else {
+      score_backward<kVectors>(head, rows, p, weights + p * kPlane, dscores + p * kPlane, sums, products);
+    }
+  }
+  const int32_t used = last_is_short ? vectors : panels * kVectors;
+  Vec means[kVectors];
+  for (int32_t v = 0; v < kVectors; ++v) {  // what is left of D
+    means[v] = sum_lanes(products + v * kLanes) / sum_lanes(sums + v * kLanes);
+  }
+  for (int32_t p = 0; p < panels; ++p) {
+    if (p == panels - 1 && last_is_short) {
+      add_panel<1>(head, rows, p, means, weights + p * kPlane, dscores + p * kPlane);
+    } else {
+      add_panel<kVectors>(head, rows, p, means, weights + p * kPlane, dscores + p * kPlane);
+    }
+  }
+  float tile[kSumsA * kSumsB] __attribute__((aligned(64)));
+  for (int32_t i = 0; i < rows.count; i += kSumsA) {
+    for (int32_t d = 0; d < head.head_size; d += kSumsB) {
+      dquery_tile(dscores + i * kRows, head.keys + d * kRows, head.panel_stride, used, tile);
+      for (int32_t b = 0; b < min(kSumsB, head.head_size - d); ++b) {
+        for (int32_t a = 0; a < kSumsA; ++a) {
+          rows.dqueries[(d + b) * kRows + i + a] = tile[a * kSumsB + b] * head.root_scale;
+        }
       }
-      d += width;
     }
   }
 }

@@ -27,7 +27,7 @@ struct Dropped {
     return h;
   }
 
-  // Hashes of the rows that lie in the lanes, and of one row.
+  // Hashes of neighbouring rows in the lanes, and of one row.
   BitVec hash_of_rows(int32_t first_row) const {
     BitVec rows;
     for (int32_t i = 0; i < kLanes; ++i) rows[i] = static_cast<uint32_t>(first_row + i);

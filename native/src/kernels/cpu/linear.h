@@ -37,7 +37,7 @@ struct TileEnds {
 
 // out = activation(in x weights + ...): kNumVectors vectors of rows, kWidth outputs, `count` inputs. Every array of
 // accumulators is unrolled in full, else the compiler keeps it in memory.
-template <int32_t kNumVectors, int32_t kWidth, Activation kActivation>
+template <int32_t kNumVectors, int32_t kWidth, Activation kActivation, int32_t kPartial>
 __attribute__((noinline)) void linear_tile(const float *in, const float *weights, int32_t count, const TileEnds &ends,
                                            float *out) {
   bool continued = ends.continued;
@@ -48,7 +48,7 @@ __attribute__((noinline)) void linear_tile(const float *in, const float *weights
 #pragma GCC unroll 16
       for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = Vec{};
     }
-    const int32_t end = min(count, begin + kPartialSum);
+    const int32_t end = min(count, begin + kPartial);
     for (int32_t k = begin; k < end; ++k) {
       Vec x[kNumVectors];
 #pragma GCC unroll 16
@@ -104,17 +104,17 @@ __attribute__((noinline)) void linear_tile(const float *in, const float *weights
 }
 
 // Finds the tile function for a width that is known only now.
-template <int32_t kWidth, Activation kActivation>
+template <int32_t kWidth, Activation kActivation, int32_t kPartial = kPartialSum>
 RMT_INLINE void linear_tile_of(int32_t width, int32_t vectors, const float *in, const float *weights, int32_t count,
                                const TileEnds &ends, float *out) {
   if (width == kWidth) {
     if (vectors == kVectors) {
-      linear_tile<kVectors, kWidth, kActivation>(in, weights, count, ends, out);
+      linear_tile<kVectors, kWidth, kActivation, kPartial>(in, weights, count, ends, out);
     } else {
-      linear_tile<1, kWidth, kActivation>(in, weights, count, ends, out);
+      linear_tile<1, kWidth, kActivation, kPartial>(in, weights, count, ends, out);
     }
   } else if constexpr (kWidth > kTileUnit) {
-    linear_tile_of<kWidth - kTileUnit, kActivation>(width, vectors, in, weights, count, ends, out);
+    linear_tile_of<kWidth - kTileUnit, kActivation, kPartial>(width, vectors, in, weights, count, ends, out);
   }
 }
 

@@ -65,35 +65,45 @@ struct EmbeddingTables {
   const float *type;       // (H): row 0
 };
 
-// One panel of x = LayerNorm(word + position + type). Rows behind the valid ones repeat the last word: they never reach
-// a result, but must stay finite.
+// Where the word of a position is, or the memory row in its place.
+inline const float *embedding_row(const float *words, const ModelShape &shape, const RowBlock &block,
+                                  int32_t position) {
+  const int32_t memory_row = position - block.read_memory_start;
+  const bool is_memory = block.read_memory_start >= 0 && memory_row >= 0 && memory_row < shape.num_mem_tokens;
+  return is_memory ? block.read_memory + static_cast<int64_t>(memory_row) * shape.hidden_size
+                   : words + static_cast<int64_t>(block.ids[position]) * shape.hidden_size;
+}
+
+// One panel of LayerNorm(row + position + type); `positions` is a panel.
 template <bool kKeep = false>
-inline void embed_panel(const EmbeddingTables &tables, const Norm &norm, const ModelShape &shape, const RowBlock &block,
-                        int32_t panel, float *out, const NormTape &tape = {}) {
-  const int32_t columns = shape.hidden_size;
-  const float *row[kRows];
-  for (int32_t r = 0; r < kRows; ++r) {
-    const int32_t position = min(panel * kRows + r, block.length - 1);
-    const int32_t memory_row = position - block.read_memory_start;
-    const bool is_memory = block.read_memory_start >= 0 && memory_row >= 0 && memory_row < shape.num_mem_tokens;
-    row[r] = is_memory ? block.read_memory + static_cast<int64_t>(memory_row) * columns
-                       : tables.words + static_cast<int64_t>(block.ids[position]) * columns;
-  }
+inline void embed_rows(const float *const *rows, const float *positions, const float *type, const Norm &norm,
+                       int32_t columns, float *out, const NormTape &tape = {}) {
   constexpr int32_t kColumnBlock = 16;  // a cache line of each row
   for (int32_t begin = 0; begin < columns; begin += kColumnBlock) {
     const int32_t end = min(columns, begin + kColumnBlock);
     for (int32_t r = 0; r < kRows; ++r) {
-      for (int32_t c = begin; c < end; ++c) out[c * kRows + r] = row[r][c];
+      for (int32_t c = begin; c < end; ++c) out[c * kRows + r] = rows[r][c];
     }
   }
-  const float *positions = tables.positions + static_cast<int64_t>(panel) * kRows * columns;
   for (int32_t c = 0; c < columns; ++c) {
     for (int32_t v = 0; v < kVectors; ++v) {
       const int32_t at = c * kRows + v * kLanes;
-      store(out + at, load(out + at) + (load(positions + at) + tables.type[c]));
+      store(out + at, load(out + at) + (load(positions + at) + type[c]));
     }
   }
   layer_norm<kKeep>(norm, columns, kVectors, out, out, tape);
+}
+
+// One panel of x of a document. Rows behind the valid ones repeat the last word: they never reach a result, but must
+// stay finite.
+inline void embed_panel(const EmbeddingTables &tables, const Norm &norm, const ModelShape &shape, const RowBlock &block,
+                        int32_t panel, float *out) {
+  const float *rows[kRows];
+  for (int32_t r = 0; r < kRows; ++r) {
+    rows[r] = embedding_row(tables.words, shape, block, min(panel * kRows + r, block.length - 1));
+  }
+  const float *positions = tables.positions + static_cast<int64_t>(panel) * kRows * shape.hidden_size;
+  embed_rows(rows, positions, tables.type, norm, shape.hidden_size, out);
 }
 
 // Scalar product with eight partial sums in double: one row only, and nothing waits for it.

@@ -8,24 +8,31 @@
 namespace rmt::RMT_ISA {
 namespace {
 
-// out = dropout of `in`, plus `add` where that is not null; `columns` columns of the rows of a slice, of which the
-// first has position `first_row`.
-inline void drop_rows(const Dropped &dropped, int32_t first_row, int32_t columns, int32_t vectors, const float *in,
-                      const float *add, float *out) {
-  for (int32_t v = 0; v < vectors; ++v) {
-    const BitVec rows = dropped.hash_of_rows(first_row + v * kLanes);
-    for (int32_t c = 0; c < columns; ++c) {
-      const int32_t at = c * kRows + v * kLanes;
-      const Vec kept = dropped.keep(rows + static_cast<uint32_t>(c), load(in + at));
-      store(out + at, add == nullptr ? kept : kept + load(add + at));
+// Which elements of the rows of a panel are dropped; the rows may be of several documents.
+struct DroppedRows {
+  uint32_t hashes[kRows] __attribute__((aligned(64)));
+  uint32_t threshold;
+  float scale;
+
+  // out = dropout of `in`, plus `add` where that is not null.
+  void apply(int32_t columns, const float *in, const float *add, float *out) const {
+    for (int32_t v = 0; v < kVectors; ++v) {
+      BitVec rows;
+      memcpy(&rows, hashes + v * kLanes, sizeof(rows));
+      for (int32_t c = 0; c < columns; ++c) {
+        const int32_t at = c * kRows + v * kLanes;
+        const BitVec hash = Dropped::mix(rows + static_cast<uint32_t>(c));
+        const Vec kept = hash >= threshold ? load(in + at) * scale : splat(0.0f);
+        store(out + at, add == nullptr ? kept : kept + load(add + at));
+      }
     }
   }
-}
+};
 
-// The backward of LayerNorm for the rows of a slice: dx comes in as the gradient of its output and goes out as that of
+// The backward of LayerNorm for the rows of a panel: dx comes in as the gradient of its output and goes out as that of
 // its input. `partials` takes what the rows add to the gradients of its weight and bias, round_up(columns, kAlignment)
 // values each.
-inline void layer_norm_backward(const float *weight, int32_t columns, int32_t vectors, const NormTape &tape, float *dx,
+inline void layer_norm_backward(const float *weight, int32_t columns, const NormTape &tape, float *dx,
                                 float *partials) {
   float *weight_partials = partials;
   float *bias_partials = partials + round_up(columns, kAlignment);
@@ -33,7 +40,7 @@ inline void layer_norm_backward(const float *weight, int32_t columns, int32_t ve
     Vec products[kLanes] = {};
     Vec gradients[kLanes] = {};
     const int32_t count = min(kLanes, columns - c);
-    for (int32_t v = 0; v < vectors; ++v) {
+    for (int32_t v = 0; v < kVectors; ++v) {
       for (int32_t i = 0; i < count; ++i) {
         const int32_t at = (c + i) * kRows + v * kLanes;
         const Vec d = load(dx + at);
@@ -44,7 +51,7 @@ inline void layer_norm_backward(const float *weight, int32_t columns, int32_t ve
     store(weight_partials + c, sum_lanes(products));
     store(bias_partials + c, sum_lanes(gradients));
   }
-  for (int32_t v = 0; v < vectors; ++v, dx += kLanes) {
+  for (int32_t v = 0; v < kVectors; ++v, dx += kLanes) {
     const float *normalized = tape.normalized + v * kLanes;
     const DoubleVec mean =
         sum_columns(columns, [=](int32_t c) { return load(dx + c * kRows) * splat(weight[c]); }) / columns;
@@ -81,14 +88,11 @@ inline void add_norm_partials(const float *partials, int64_t stride, int32_t cou
 }
 
 // dinner comes in as the gradient of GELU(inner) and goes out as that of `inner`; `activations` takes GELU(inner).
-inline void gelu_backward(int32_t columns, int32_t vectors, const float *inner, float *dinner, float *activations) {
-  for (int32_t c = 0; c < columns; ++c) {
-    for (int32_t v = 0; v < vectors; ++v) {
-      const int64_t at = static_cast<int64_t>(c) * kRows + v * kLanes;
-      Vec slope;
-      store(activations + at, gelu_and_slope(load(inner + at), &slope));
-      store(dinner + at, load(dinner + at) * slope);
-    }
+inline void gelu_backward(int32_t columns, const float *inner, float *dinner, float *activations) {
+  for (int32_t i = 0; i < columns * kRows; i += kLanes) {
+    Vec slope;
+    store(activations + i, gelu_and_slope(load(inner + i), &slope));
+    store(dinner + i, load(dinner + i) * slope);
   }
 }
 

@@ -44,7 +44,7 @@ inline void gathered_tile(const float *in, int32_t num_rows, const float *weight
 }
 
 // Terms that are summed in one go, for the sake of rounding.
-constexpr int32_t kPartialRows = 32;
+constexpr int32_t kPartialTerms = 32;
 
 // out[c] = sum over j of factors[j x stride] x rows[j][c] for columns [begin, end), rows of `columns`; with `add`,
 // that much is added.
@@ -53,9 +53,9 @@ inline void combine_rows(const float *factors, int64_t stride, const float *rows
   int32_t c = begin;
   for (; c + kLanes <= end; c += kLanes) {
     Vec total = add ? load_unaligned(out + c) : Vec{};
-    for (int32_t first = 0; first < num_rows; first += kPartialRows) {
+    for (int32_t first = 0; first < num_rows; first += kPartialTerms) {
       Vec sum[2] = {};
-      for (int32_t j = first; j < min(num_rows, first + kPartialRows); ++j) {
+      for (int32_t j = first; j < min(num_rows, first + kPartialTerms); ++j) {
         sum[j % 2] =
             fma(load_unaligned(rows + static_cast<int64_t>(j) * columns + c), splat(factors[j * stride]), sum[j % 2]);
       }
@@ -65,9 +65,9 @@ inline void combine_rows(const float *factors, int64_t stride, const float *rows
   }
   for (; c < end; ++c) {
     float total = add ? out[c] : 0.0f;
-    for (int32_t first = 0; first < num_rows; first += kPartialRows) {
+    for (int32_t first = 0; first < num_rows; first += kPartialTerms) {
       float sum = 0;
-      for (int32_t j = first; j < min(num_rows, first + kPartialRows); ++j) {
+      for (int32_t j = first; j < min(num_rows, first + kPartialTerms); ++j) {
         sum += rows[static_cast<int64_t>(j) * columns + c] * factors[j * stride];
       }
       total += sum;
@@ -125,9 +125,9 @@ inline void gathered_backward_task(void *context, int index, int) {
                min(job.columns, begin + kGatheredColumns), true, job.dweight + static_cast<int64_t>(n) * job.columns);
   if (begin > 0) return;
   float total = job.dbias[n];
-  for (int32_t first = 0; first < job.num_rows; first += kPartialRows) {
+  for (int32_t first = 0; first < job.num_rows; first += kPartialTerms) {
     float sum = 0;
-    for (int32_t r = first; r < min(job.num_rows, first + kPartialRows); ++r) {
+    for (int32_t r = first; r < min(job.num_rows, first + kPartialTerms); ++r) {
       sum += job.dout[static_cast<int64_t>(r) * job.count + n];
     }
     total += sum;

@@ -200,17 +200,24 @@ RMT_INLINE Vec gelu_and_slope(Vec x, Vec *slope) {
 #define RMT_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, IndexVec{__VA_ARGS__})
 #endif
 
-// The two halves of `a` added up, in the even lanes; those of `b` in the odd ones.
-RMT_INLINE Vec add_halves(Vec a, Vec b) {
+// The lanes of the lower halves of both in turn, and of the upper halves.
 #if defined(__AVX512F__)
-  return RMT_SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23) +
-         RMT_SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-#elif defined(__AVX2__)
-  return RMT_SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11) + RMT_SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-#else
-  return RMT_SHUFFLE(a, b, 0, 4, 1, 5) + RMT_SHUFFLE(a, b, 2, 6, 3, 7);
-#endif
+RMT_INLINE Vec interleave_low(Vec a, Vec b) {
+  return RMT_SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
+RMT_INLINE Vec interleave_high(Vec a, Vec b) {
+  return RMT_SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+#elif defined(__AVX2__)
+RMT_INLINE Vec interleave_low(Vec a, Vec b) { return RMT_SHUFFLE(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+RMT_INLINE Vec interleave_high(Vec a, Vec b) { return RMT_SHUFFLE(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#else
+RMT_INLINE Vec interleave_low(Vec a, Vec b) { return RMT_SHUFFLE(a, b, 0, 4, 1, 5); }
+RMT_INLINE Vec interleave_high(Vec a, Vec b) { return RMT_SHUFFLE(a, b, 2, 6, 3, 7); }
+#endif
+
+// The two halves of `a` added up, in the even lanes; those of `b` in the odd ones.
+RMT_INLINE Vec add_halves(Vec a, Vec b) { return interleave_low(a, b) + interleave_high(a, b); }
 
 // Lane i of the result is the sum of all lanes of vectors[i], by a tree.
 template <int32_t kFirst = 0, int32_t kStep = 1, int32_t kCount = kLanes>

@@ -1,28 +1,76 @@
 // tape.h - where the activations of a segment lie from its forward to its backward, and what the backward works in.
 //
-// Documents lie one behind the other in whole panels, so that a tape is as large as the rows it holds and not as batch
-// times longest document. Panels are a little longer than their columns: columns that lie a power of two apart would
-// fight for the same lines of the first cache where a product runs over many panels.
+// Rows lie packed: the documents of a segment one behind the other without gaps, so that short documents cost no
+// more than their positions. Only keys and values of a document begin with a panel of their own, since attention runs
+// along them. What a layer keeps lies packed too, by the rows that were computed in it: in the last layer those are
+// few.
+//
+// Documents are grouped into chunks, about kChunkRows rows each, that begin with whole panels. The backward goes from
+// chunk to chunk: what it hands from one step to the next stays in the outer caches, and sums over the rows of a chunk
+// are long enough to be cheap.
+//
+// Panels are a little longer than their columns: columns that lie a power of two apart would fight for the same lines
+// of the first cache where a product runs over many panels.
 #pragma once
 
 #include "kernels/cpu/layout.h"
-#include "kernels/cpu/linear.h"
 #include "kernels/training.h"
 
 namespace rmt::RMT_ISA {
 namespace {
 
-// The backward goes through the rows in chunks of this many panels or one document: what it hands from one step to the
-// next stays in the outer cache, and sums over the rows of a chunk are long enough to be cheap.
-constexpr int32_t kChunkPanels = 1024 / kRows;
-
+constexpr int32_t kChunkRows = 1024;
 constexpr int64_t kPanelPadding = 128;  // floats
 
-// Activations of (rows, H) that are kept for each layer.
+// A document of the segment.
+struct TapeDocument {
+  int32_t length;
+  int32_t first_row;        // among the packed rows of the tape
+  int32_t first_key_panel;  // of its keys and values
+  uint64_t dropout_key;
+};
+
+// Documents whose rows lie together.
+struct TapeChunk {
+  int32_t first_panel;  // packed
+  int32_t num_rows;
+  int32_t first_document;
+  int32_t num_documents;
+};
+
+// Neighbouring rows of one document that a layer computes.
+struct RowRun {
+  int32_t document;
+  int32_t position;  // of the first
+  int32_t count;
+  int32_t row;  // of the first, among the rows that the layer keeps
+};
+
+// What a layer computes of a chunk. Its rows begin where those of the chunk do.
+struct LayerChunk {
+  int32_t first_run;
+  int32_t num_runs;
+  int32_t num_rows;
+  bool whole;  // all rows: then those that the layer keeps lie where those of the tape do
+};
+
+// Panels of one chunk that a task works on.
+struct PanelTask {
+  int32_t chunk;
+  int32_t first_panel;
+  int32_t num_panels;
+};
+
+// Panels of queries that a task works on: kRows each, the last one of a run may have fewer.
+struct QueryTask {
+  int32_t run;
+  int32_t first;  // row of the run
+  int32_t num_panels;
+};
+
+// Activations of (rows, H) that a layer keeps, packed.
 enum class Kept : int32_t {
   kQueries,
-  kKeys,
-  kValues,
   kAttended,             // what the heads put together, before the output linear
   kAttentionNormalized,  // LayerNorm before weight and bias
   kAttentionOutput,      // output of the attention block
@@ -30,160 +78,177 @@ enum class Kept : int32_t {
   kCount
 };
 
-// Buffers of a chunk, by slice or panel of it. The feed-forward block and attention use the same room in turn.
+// Buffers of a chunk, packed, of (rows, H).
 enum class Chunk : int32_t {
-  kProjected,  // (H): gradient of what the last linear of the block put out; of both blocks
-  kDattended,  // (H): gradient of what the heads put together, times the inverse sums of softmax
+  kDx,         // dx of the rows that the layer computes, where those are not all
+  kProjected,  // gradient of what the last linear of the block put out
+  kDattended,  // gradient of what the heads put together; kDqueries and so on follow
   kDqueries,
   kDkeys,
   kDvalues,
-  kDinner = 1,       // (F): gradient of the intermediate columns before GELU
-  kActivations = 2,  // (F): GELU of them
+  kCount
 };
 
-// A vector of rows: how many floats behind the first column of the first panel it lies.
-struct VectorPlace {
-  int64_t in_chunk;        // in buffers of (H) of the chunk
-  int64_t in_chunk_inner;  // in those of (F)
-  int64_t in_tape;         // in those of the tape, (H)
-};
-
-// A document of a chunk.
-struct ChunkDocument {
-  int32_t block;        // index into the blocks of the call
-  int32_t first_slice;  // among the chosen ones of the chunk
-  int32_t num_slices;
-  int32_t first_panel;  // among the valid ones of the chunk
-};
-
-// Slices of a chunk with tasks made of them.
-struct SliceList {
-  Task *tasks;
-  Slice *slices;
-  VectorPlace *places;
-  int32_t num_tasks;
-  int32_t num_slices;
-  int32_t num_places;
-};
+// Transposed copies of (rows, H) of a chunk: see linear_backward.h.
+enum class Transposed : int32_t { kInputs, kChosenInputs, kAttended, kProjected = kAttended, kCount };
 
 // Head of a tape; the arrays follow it in the same allocation. Offsets and strides are in floats from the head.
 struct Tape {
   int64_t bytes;
-  int64_t hidden_panel;     // stride of a panel of H columns
-  int64_t inner_panel;      // of F columns
-  int64_t attention_panel;  // of a row for each head
-  int64_t panels;           // that there is room for
-  int64_t chunk_panels;     // likewise in a chunk
-  int64_t x;                // level 0
+  int64_t hidden_panel;  // stride of a panel of H columns
+  int64_t inner_panel;   // of F columns
+  int64_t head_panel;    // of a column for each head
+  int64_t panels;        // packed ones that there is room for
+  int64_t key_panels;    // of keys, likewise
+  int64_t chunk_panels;  // of a chunk, likewise
+  int64_t max_documents;
+  int64_t max_chunks;
+  int64_t x;  // level 0
   int64_t embedding_normalized;
   int64_t embedding_factors;
-  int64_t layers;  // layer 0: Kept, inner, factors of both norms, shift and inverse sum of attention
+  int64_t layers;  // layer 0: Kept, inner, factors of both norms, shifts and inverse sums of attention, keys, values
   int64_t layer_stride;
   int64_t dx;
-  int64_t chunk;
-  int64_t dots;           // (chunk_panels, heads, kRows): see attention_backward.h
-  int64_t norm_partials;  // (panels, norm_partial_stride)
+  int64_t chunk;             // Chunk
+  int64_t dinner;            // (F): gradient of the intermediate columns before GELU, of a chunk
+  int64_t activations;       // (F): GELU of them
+  int64_t dots;              // (heads): see attention_backward.h
+  int64_t transposed;        // Transposed
+  int64_t transposed_block;  // stride of kRows columns
+  int64_t norm_partials;     // (panels, norm_partial_stride)
   int64_t norm_partial_stride;
-  int64_t first_panels;  // int32_t[max_batch_size]
-  int64_t lists[2];      // chosen and valid: tasks, slices, places
-  int64_t documents;     // ChunkDocument[max_batch_size]
-  int64_t scratch;       // of worker 0
+  int64_t documents;     // TapeDocument[max_documents]
+  int64_t chunks;        // TapeChunk[max_chunks]
+  int64_t layer_chunks;  // LayerChunk[layers][max_chunks]
+  int64_t runs;          // RowRun[layers][2 max_documents]
+  int64_t panel_tasks[2];
+  int64_t query_tasks;
+  int64_t scratch;  // of worker 0
   int64_t scratch_stride;
+  int32_t num_documents;
+  int32_t num_chunks;
 
   float *base() { return reinterpret_cast<float *>(this); }
+  template <typename T>
+  T *list(int64_t offset) {
+    return reinterpret_cast<T *>(base() + offset);
+  }
+
   float *x_of(int32_t level, int64_t panel) { return base() + x + (level * panels + panel) * hidden_panel; }
   float *embedding_normalized_of(int64_t panel) { return base() + embedding_normalized + panel * hidden_panel; }
   float *embedding_factors_of(int64_t panel) { return base() + embedding_factors + panel * kRows; }
   float *dx_of(int64_t panel) { return base() + dx + panel * hidden_panel; }
 
-  float *layer(int32_t index) { return base() + layers + index * layer_stride; }
-  float *kept(int32_t index, Kept which, int64_t panel) {
-    return layer(index) + (static_cast<int64_t>(which) * panels + panel) * hidden_panel;
+  float *kept(int32_t layer, Kept which, int64_t panel) {
+    return base() + layers + layer * layer_stride + (static_cast<int64_t>(which) * panels + panel) * hidden_panel;
   }
-  float *inner_of(int32_t index, int64_t panel) { return kept(index, Kept::kCount, 0) + panel * inner_panel; }
-  float *attention_factors_of(int32_t index, int64_t panel) { return inner_of(index, panels) + panel * kRows; }
-  float *output_factors_of(int32_t index, int64_t panel) { return attention_factors_of(index, panels + panel); }
-  float *attention_shifts_of(int32_t index, int64_t panel) {
-    return output_factors_of(index, panels) + panel * attention_panel;
-  }
-  float *inverse_sums_of(int32_t index, int64_t panel) { return attention_shifts_of(index, panels + panel); }
+  float *inner_of(int32_t layer, int64_t panel) { return kept(layer, Kept::kCount, 0) + panel * inner_panel; }
+  float *attention_factors_of(int32_t layer, int64_t panel) { return inner_of(layer, panels) + panel * kRows; }
+  float *output_factors_of(int32_t layer, int64_t panel) { return attention_factors_of(layer, panels + panel); }
+  float *shifts_of(int32_t layer, int64_t panel) { return output_factors_of(layer, panels) + panel * head_panel; }
+  float *inverse_sums_of(int32_t layer, int64_t panel) { return shifts_of(layer, panels + panel); }
+  float *keys_of(int32_t layer, int64_t key_panel) { return inverse_sums_of(layer, panels) + key_panel * hidden_panel; }
+  float *values_of(int32_t layer, int64_t key_panel) { return keys_of(layer, key_panels + key_panel); }
 
-  // Panel or slice `place` of a chunk.
-  float *chunk_of(Chunk which, int64_t place) {
-    return base() + chunk + (static_cast<int64_t>(which) * chunk_panels + place) * hidden_panel;
+  // Panel `panel` of the tape, in a buffer of the chunk that begins with panel `first_panel`.
+  float *chunk_of(Chunk which, int64_t panel, const TapeChunk &of) {
+    return base() + chunk + (static_cast<int64_t>(which) * chunk_panels + panel - of.first_panel) * hidden_panel;
   }
-  float *inner_chunk_of(Chunk which, int64_t place) {
-    return chunk_of(Chunk::kDattended, 0) +
-           ((static_cast<int64_t>(which) - static_cast<int64_t>(Chunk::kDinner)) * chunk_panels + place) * inner_panel;
+  float *dinner_of(int64_t panel, const TapeChunk &of) {
+    return base() + dinner + (panel - of.first_panel) * inner_panel;
   }
-  float *dots_of(int64_t place) { return base() + dots + place * attention_panel; }
-  float *norm_partial_of(int64_t place) { return base() + norm_partials + place * norm_partial_stride; }
+  float *activations_of(int64_t panel, const TapeChunk &of) {
+    return base() + activations + (panel - of.first_panel) * inner_panel;
+  }
+  float *dots_of(int64_t panel, const TapeChunk &of) { return base() + dots + (panel - of.first_panel) * head_panel; }
+  // Row `row` of the chunk, in the first block of columns.
+  float *transposed_of(Transposed which, int64_t hidden_blocks, int64_t row) {
+    return base() + transposed + static_cast<int64_t>(which) * hidden_blocks * transposed_block + row * kRows;
+  }
+  float *norm_partial_of(int64_t panel) { return base() + norm_partials + panel * norm_partial_stride; }
   float *scratch_of(int32_t worker) { return base() + scratch + worker * scratch_stride; }
 
-  int32_t *first_panel_list() { return reinterpret_cast<int32_t *>(base() + first_panels); }
-  ChunkDocument *document_list() { return reinterpret_cast<ChunkDocument *>(base() + documents); }
-  SliceList slice_list(bool chosen) {
-    SliceList list{};
-    list.tasks = reinterpret_cast<Task *>(base() + lists[chosen ? 0 : 1]);
-    list.places = reinterpret_cast<VectorPlace *>(list.tasks + round_up(panels, kAlignment));
-    list.slices = reinterpret_cast<Slice *>(list.places + round_up(panels, kAlignment) * kVectors);
-    return list;
-  }
+  TapeDocument *document_list() { return list<TapeDocument>(documents); }
+  TapeChunk *chunk_list() { return list<TapeChunk>(chunks); }
+  LayerChunk *layer_chunk_list(int32_t layer) { return list<LayerChunk>(layer_chunks) + layer * max_chunks; }
+  RowRun *run_list(int32_t layer) { return list<RowRun>(runs) + layer * 2 * max_documents; }
 };
 
-// Scratch of a worker, floats: forward a group of panels of H columns beside the scratch of attend() or a chunk of
-// intermediate columns; backward what attention_backward.h says.
-RMT_INLINE int64_t backward_scratch(int64_t panels_of_a_document) {
-  const int64_t places = panels_of_a_document * kVectors * static_cast<int64_t>(sizeof(VectorPlace) / sizeof(float));
-  return 2 * panels_of_a_document * kRows * kRows + round_up(places, kAlignment);
+// Scratch of a worker, floats. Forward: sums of a group of panels, then either queries, output, shifts and inverse sums
+// of a panel beside the scratch of attend(), or a chunk of intermediate columns. Backward: what attention_backward.h
+// says.
+RMT_INLINE int64_t forward_scratch(const ModelShape &shape, int64_t hidden_panel) {
+  const int64_t attention =
+      2 * hidden_panel + 2 * static_cast<int64_t>(shape.num_heads) * kRows + attention_scratch(shape);
+  const int64_t feed_forward = feed_forward_scratch(shape);
+  return 2 * kMaxGroup * hidden_panel + (attention > feed_forward ? attention : feed_forward);
+}
+RMT_INLINE int64_t backward_scratch(const ModelShape &shape, int64_t key_panels) {
+  const int64_t head = static_cast<int64_t>(shape.head_size) * kRows;
+  return 2 * key_panels * (kRows * kRows + head) + 3 * head + 3 * kRows;
 }
 
 inline Tape tape_layout(const ModelShape &shape, const TapeLimits &limits, int32_t threads) {
-  Tape t;
+  Tape t{};
   int64_t end = 0;
   const auto take = [&end](int64_t floats) {
     const int64_t begin = end;
     end += round_up(floats, kAlignment);
     return begin;
   };
-  const auto floats_of = [](int64_t bytes) { return round_up(bytes, sizeof(float)) / sizeof(float); };
-  take(floats_of(sizeof(Tape)));
-  const int64_t longest = divide_up(limits.max_input_length, kRows);
-  // A document wastes less than a panel.
-  const int64_t packed = limits.max_total_length / kRows + limits.max_batch_size;
-  t.panels = limits.max_batch_size * longest < packed ? limits.max_batch_size * longest : packed;
-  t.chunk_panels = longest > kChunkPanels ? longest : kChunkPanels;
+  const auto take_list = [&take](int64_t count, size_t size) {
+    return take(round_up(count * static_cast<int64_t>(size), sizeof(float)) / static_cast<int64_t>(sizeof(float)));
+  };
+  take_list(1, sizeof(Tape));
+  t.max_documents = limits.max_batch_size;
+  const int64_t longest = limits.max_input_length;
+  const int64_t chunk_rows = longest > kChunkRows ? longest : kChunkRows;
+  const int64_t all_rows =
+      limits.max_total_length < t.max_documents * longest ? limits.max_total_length : t.max_documents * longest;
+  // Two neighbouring chunks have more rows than one may have.
+  const int64_t chunks = 2 * all_rows / chunk_rows + 1;
+  t.max_chunks = chunks < t.max_documents ? chunks : t.max_documents;
+  t.panels = all_rows / kRows + t.max_chunks;
+  const int64_t key_panels = all_rows / kRows + t.max_documents;
+  const int64_t longest_panels = (longest + kRows - 1) / kRows;
+  t.key_panels = key_panels < t.max_documents * longest_panels ? key_panels : t.max_documents * longest_panels;
+  t.chunk_panels = (chunk_rows + kRows - 1) / kRows;
   if (t.chunk_panels > t.panels) t.chunk_panels = t.panels;
   t.hidden_panel = round_up(padded(shape.hidden_size) * kRows, kAlignment) + kPanelPadding;
   t.inner_panel = round_up(padded(shape.intermediate_size) * kRows, kAlignment) + kPanelPadding;
-  t.attention_panel = static_cast<int64_t>(shape.num_heads) * kRows;
+  t.head_panel = static_cast<int64_t>(shape.num_heads) * kRows;
 
   t.x = take((shape.num_layers + 1) * t.panels * t.hidden_panel);
   t.embedding_normalized = take(t.panels * t.hidden_panel);
   t.embedding_factors = take(t.panels * kRows);
-  t.layer_stride = round_up(t.panels * (static_cast<int64_t>(Kept::kCount) * t.hidden_panel + t.inner_panel +
-                                        2 * kRows + 2 * t.attention_panel),
-                            kAlignment);
+  t.layer_stride = round_up(
+      t.panels * (static_cast<int64_t>(Kept::kCount) * t.hidden_panel + t.inner_panel + 2 * kRows + 2 * t.head_panel) +
+          2 * t.key_panels * t.hidden_panel,
+      kAlignment);
   t.layers = take(shape.num_layers * t.layer_stride);
   t.dx = take(t.panels * t.hidden_panel);
-  const int64_t attention_chunk = 5 * t.hidden_panel;
-  const int64_t feed_forward_chunk_floats = t.hidden_panel + 2 * t.inner_panel;
-  t.chunk = take(t.chunk_panels *
-                 (attention_chunk > feed_forward_chunk_floats ? attention_chunk : feed_forward_chunk_floats));
-  t.dots = take(t.chunk_panels * t.attention_panel);
+  // The feed-forward block needs less room for rows of H and more for rows of F.
+  const int64_t feed_forward = 2 * t.chunk_panels * t.inner_panel;
+  const int64_t attention =
+      (static_cast<int64_t>(Chunk::kCount) - static_cast<int64_t>(Chunk::kDattended)) * t.chunk_panels * t.hidden_panel;
+  t.chunk = take(static_cast<int64_t>(Chunk::kDattended) * t.chunk_panels * t.hidden_panel +
+                 (feed_forward > attention ? feed_forward : attention));
+  t.dinner = t.chunk + static_cast<int64_t>(Chunk::kDattended) * t.chunk_panels * t.hidden_panel;
+  t.activations = t.dinner + t.chunk_panels * t.inner_panel;
+  t.dots = take(t.chunk_panels * t.head_panel);
+  t.transposed_block = t.chunk_panels * kRows * kRows;
+  t.transposed =
+      take(static_cast<int64_t>(Transposed::kCount) * divide_up(shape.hidden_size, kRows) * t.transposed_block);
   t.norm_partial_stride = 2 * round_up(shape.hidden_size, kAlignment);
   t.norm_partials = take(t.panels * t.norm_partial_stride);
-  t.first_panels = take(floats_of(limits.max_batch_size * static_cast<int64_t>(sizeof(int32_t))));
-  const int64_t listed = round_up(t.panels, kAlignment);
-  for (int64_t &list : t.lists) {
-    list =
-        take(floats_of(listed * static_cast<int64_t>(sizeof(Task) + sizeof(Slice) + kVectors * sizeof(VectorPlace))));
-  }
-  t.documents = take(floats_of(limits.max_batch_size * static_cast<int64_t>(sizeof(ChunkDocument))));
-  const int64_t attention = attention_scratch(shape);
-  const int64_t feed_forward = feed_forward_scratch(shape);
-  const int64_t forward = 2 * kMaxGroup * t.hidden_panel + (attention > feed_forward ? attention : feed_forward);
-  const int64_t backward = backward_scratch(longest);
+  t.documents = take_list(t.max_documents, sizeof(TapeDocument));
+  t.chunks = take_list(t.max_chunks, sizeof(TapeChunk));
+  t.layer_chunks = take_list(shape.num_layers * t.max_chunks, sizeof(LayerChunk));
+  t.runs = take_list(shape.num_layers * 2 * t.max_documents, sizeof(RowRun));
+  for (int64_t &tasks : t.panel_tasks) tasks = take_list(t.panels, sizeof(PanelTask));
+  t.query_tasks = take_list(t.panels + 2 * t.max_documents, sizeof(QueryTask));
+  const int64_t forward = forward_scratch(shape, t.hidden_panel);
+  const int64_t backward = backward_scratch(shape, longest_panels);
   t.scratch_stride = round_up(forward > backward ? forward : backward, kAlignment);
   t.scratch = take(threads * t.scratch_stride);
   t.bytes = end * static_cast<int64_t>(sizeof(float));

@@ -1,6 +1,7 @@
 // training.h - the table of training operations for one instruction set.
 #pragma once
 
+#include "kernels/cpu/embedding_backward.h"
 #include "kernels/cpu/optimizer.h"
 #include "kernels/cpu/rows_linear.h"
 #include "kernels/cpu/training_backward.h"
@@ -25,11 +26,25 @@ inline void *create_tape(const ModelShape &shape, const TapeLimits &limits, int3
 inline void destroy_tape(void *tape) { release(tape); }
 
 inline void begin_segment(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  int32_t *first_panels = static_cast<Tape *>(context.tape)->first_panel_list();
+  Tape &tape = *static_cast<Tape *>(context.tape);
+  TapeDocument *documents = tape.document_list();
+  TapeChunk *chunks = tape.chunk_list();
+  tape.num_documents = num_blocks;
+  tape.num_chunks = 0;
   int32_t panel = 0;
-  for (int32_t i = 0; i < num_blocks; ++i) {
-    first_panels[blocks[i].index] = panel;
-    panel += divide_up(blocks[i].length, kRows);
+  int32_t key_panel = 0;
+  for (int32_t i = 0; i < num_blocks;) {
+    TapeChunk chunk{panel, 0, i, 0};
+    for (; i < num_blocks; ++i) {
+      const int32_t length = blocks[i].length;
+      if (chunk.num_rows > 0 && chunk.num_rows + length > tape.chunk_panels * kRows) break;
+      documents[i] = {length, panel * kRows + chunk.num_rows, key_panel, blocks[i].dropout_key};
+      key_panel += divide_up(length, kRows);
+      chunk.num_rows += length;
+      chunk.num_documents++;
+    }
+    chunks[tape.num_chunks++] = chunk;
+    panel += divide_up(chunk.num_rows, kRows);
   }
 }
 
@@ -37,24 +52,29 @@ inline void begin_segment(const TrainingContext &context, const TrainingBlock *b
 
 inline void read_row(const TrainingContext &context, const TrainingBlock &block, int32_t level, int32_t position,
                      float *values) {
-  const TrainingJob job(context, &block, 1);
-  const float *x = job.tape->x_of(level, job.panel_of(block, position / kRows)) + position % kRows;
+  Tape &tape = *static_cast<Tape *>(context.tape);
+  const int32_t row = tape.document_list()[block.index].first_row + position;
+  const float *x = tape.x_of(level, row / kRows) + row % kRows;
   for (int32_t c = 0; c < context.shape->hidden_size; ++c) values[c] = x[c * kRows];
 }
 
-inline void clear_dx(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  const TrainingJob job(context, blocks, num_blocks);
-  for (int32_t i = 0; i < num_blocks; ++i) {
-    const int64_t panels = divide_up(blocks[i].length, kRows);
-    memset(job.tape->dx_of(job.panel_of(blocks[i], 0)), 0,
-           static_cast<size_t>(panels * job.tape->hidden_panel) * sizeof(float));
-  }
+inline void clear_dx_task(void *context, int index, int) {
+  const TrainingJob &job = *static_cast<const TrainingJob *>(context);
+  const PanelTask &task = job.panel_tasks(false)[index];
+  memset(job.tape->dx_of(task.first_panel), 0,
+         static_cast<size_t>(task.num_panels * job.tape->hidden_panel) * sizeof(float));
+}
+
+inline void clear_dx(const TrainingContext &context, const TrainingBlock *, int32_t) {
+  TrainingJob job(context, 0);
+  context.pool->run(job.list_panels(false, 0, job.tape->num_chunks), clear_dx_task, &job);
 }
 
 inline void add_to_dx(const TrainingContext &context, const TrainingBlock &block, int32_t position,
                       const float *values) {
-  const TrainingJob job(context, &block, 1);
-  float *dx = job.tape->dx_of(job.panel_of(block, position / kRows)) + position % kRows;
+  Tape &tape = *static_cast<Tape *>(context.tape);
+  const int32_t row = tape.document_list()[block.index].first_row + position;
+  float *dx = tape.dx_of(row / kRows) + row % kRows;
   for (int32_t c = 0; c < context.shape->hidden_size; ++c) dx[c * kRows] += values[c];
 }
 
@@ -62,7 +82,7 @@ inline void add_to_dx(const TrainingContext &context, const TrainingBlock &block
 
 inline GatheredJob gathered_job(const TrainingContext &context, Tensor weight, Tensor bias, int32_t first,
                                 int32_t count, const float *in, int32_t num_rows) {
-  const TrainingJob job(context, nullptr, 0);
+  const TrainingJob job(context, 0);
   GatheredJob gathered{};
   gathered.columns = context.shape->hidden_size;
   gathered.count = count;

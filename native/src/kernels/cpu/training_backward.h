@@ -1,146 +1,125 @@
 // training_backward.h - the backwards of the half layers.
 //
-// Rows are taken in chunks of whole documents (see tape.h). In each chunk gradients go down through the rows, task by
-// task, into buffers of the chunk; then tasks that own parts of the weights add up what the rows of the chunk give to
-// them. So no two threads write to the same gradient, and the order of all sums follows from the blocks alone.
+// In each chunk of rows (see tape.h) gradients go down through the rows, task by task, into buffers of the chunk; then
+// tasks that own parts of the weights add up what the rows of the chunk give to them. So no two threads write to the
+// same gradient, and the order of all sums follows from the documents alone.
+//
+// Of the blocks of a call only the layer counts: all rows go backwards that went forwards. Those to which no gradient
+// comes have zeros.
 #pragma once
 
 #include "kernels/cpu/attention_backward.h"
-#include "kernels/cpu/training_forward.h"
+#include "kernels/cpu/linear_backward.h"
+#include "kernels/cpu/training_job.h"
 
 namespace rmt::RMT_ISA {
 namespace {
 
 constexpr int32_t kMaxProducts = 4;
-constexpr int32_t kProductColumns = 32;  // columns of A for a task
+constexpr int32_t kProductTiles = 4;  // of columns, for a task
 
 // A chunk on its way; all tasks read it.
 struct BackwardJob : TrainingJob {
   using TrainingJob::TrainingJob;
 
-  int32_t layer;
-  int32_t first_block;
-  SliceList chosen;
-  SliceList valid;
-  int32_t num_documents;
-  // What the second half of the tasks does.
-  WeightGradient products[kMaxProducts];
-  int32_t num_products;
+  int32_t chunk_index;
+  int32_t chosen_tasks;
+  int32_t valid_tasks;
   Tensor norm_weight;
   Tensor norm_bias;
+  // What the tasks behind the others do: products, their biases, the LayerNorm.
+  WeightGradient products[kMaxProducts];
+  struct {
+    const float *panels;
+    int64_t stride;
+    int32_t num_rows;
+    int32_t columns;
+    float *gradient;
+  } biases[kMaxProducts];
+  int32_t num_products;
 
-  int32_t product_tasks() const {
-    int32_t tasks = 1;  // the LayerNorm
-    for (int32_t i = 0; i < num_products; ++i) tasks += divide_up(products[i].a_columns, kProductColumns);
-    return tasks;
+  const TapeChunk &tape_chunk() const { return chunk(chunk_index); }
+  const LayerChunk &rows() const { return layer_chunk(chunk_index); }
+  float *chunk_of(Chunk which, int32_t panel) const { return tape->chunk_of(which, panel, tape_chunk()); }
+  float *chunk_of(Chunk which) const { return chunk_of(which, tape_chunk().first_panel); }
+  // dx of the rows that the layer computes.
+  float *dx_of(int32_t panel) const { return rows().whole ? tape->dx_of(panel) : chunk_of(Chunk::kDx, panel); }
+
+  void transpose_to(Transposed which, int32_t panel, const float *from) const {
+    transpose_panel(from, shape->hidden_size, tape->transposed_block,
+                    tape->transposed_of(which, hidden_blocks(), (panel - tape_chunk().first_panel) * kRows));
+  }
+  int32_t hidden_blocks() const { return divide_up(shape->hidden_size, kRows); }
+
+  // Adds a product of `columns`, which are the outputs' gradients or the inputs, and transposed rows to the list; the
+  // bias sums up `doutputs`.
+  void add_product(const float *columns, int64_t stride, int32_t num_columns, Transposed transposed_rows,
+                   int32_t num_rows, bool columns_are_outputs, Tensor weights) {
+    products[num_products++] = {columns,
+                                stride,
+                                num_columns,
+                                tape->transposed_of(transposed_rows, hidden_blocks(), 0),
+                                tape->transposed_block,
+                                shape->hidden_size,
+                                num_rows,
+                                columns_are_outputs,
+                                gradient(weights)};
   }
 
+  static int32_t tasks_of(const WeightGradient &product) {
+    return divide_up(product.num_columns, kProductTiles * kTile);
+  }
+  int32_t product_tasks() const {
+    int32_t tasks = num_products + 1;
+    for (int32_t i = 0; i < num_products; ++i) tasks += tasks_of(products[i]);
+    return tasks;
+  }
   void run_product_task(int32_t index) const {
     for (int32_t i = 0; i < num_products; ++i) {
-      const int32_t tasks = divide_up(products[i].a_columns, kProductColumns);
+      const int32_t tasks = tasks_of(products[i]);
       if (index < tasks) {
-        const int32_t begin = index * kProductColumns;
-        products[i].add(begin, min(products[i].a_columns, begin + kProductColumns));
+        const int32_t begin = index * kProductTiles * kTile;
+        products[i].add(begin, min(products[i].num_columns, begin + kProductTiles * kTile));
         return;
       }
       index -= tasks;
     }
-    add_norm_partials(tape->norm_partial_of(0), tape->norm_partial_stride, chosen.num_slices, shape->hidden_size,
-                      gradient(norm_weight, layer), gradient(norm_bias, layer));
-  }
-
-  // Lists the slices of a chunk with their places, and its documents.
-  void begin_chunk(int32_t begin, int32_t end) {
-    layer = blocks[begin].layer;
-    first_block = begin;
-    chosen = list_slices(true, begin, end);
-    valid = list_slices(false, begin, end);
-    list_places(&chosen);
-    list_places(&valid);
-    ChunkDocument *documents = tape->document_list();
-    num_documents = end - begin;
-    int32_t panel = 0;
-    int32_t task = 0;
-    for (int32_t i = 0; i < num_documents; ++i) {
-      const int32_t first_slice = task < chosen.num_tasks ? chosen.tasks[task].first_slice : chosen.num_slices;
-      documents[i] = {begin + i, first_slice, 0, panel};
-      for (; task < chosen.num_tasks && chosen.tasks[task].block == begin + i; ++task) {
-        documents[i].num_slices += chosen.tasks[task].num_slices;
-      }
-      panel += divide_up(blocks[begin + i].length, kRows);
+    if (index < num_products) {
+      add_column_sums(biases[index].panels, biases[index].stride, biases[index].num_rows, biases[index].columns,
+                      biases[index].gradient);
+      return;
     }
-  }
-
-  WeightGradient product(const float *a, int64_t VectorPlace::*in_a, int32_t a_columns, const float *b,
-                         int64_t VectorPlace::*in_b, int32_t b_columns, const SliceList &list, bool a_is_output,
-                         Tensor weights, Tensor bias) const {
-    return {a,
-            b,
-            in_a,
-            in_b,
-            list.places,
-            list.num_places,
-            a_columns,
-            b_columns,
-            a_is_output,
-            gradient(weights, layer),
-            gradient(bias, layer)};
-  }
-
- private:
-  void list_places(SliceList *list) const {
-    list->num_places = 0;
-    for (int32_t t = 0; t < list->num_tasks; ++t) {
-      const Task &task = list->tasks[t];
-      for (int32_t i = task.first_slice; i < task.first_slice + task.num_slices; ++i) {
-        const Slice &slice = list->slices[i];
-        for (int32_t v = slice.first_vector; v < slice.first_vector + slice.vectors; ++v) {
-          const int64_t row = v * kLanes;
-          list->places[list->num_places++] = {i * tape->hidden_panel + row, i * tape->inner_panel + row,
-                                              panel_of(blocks[task.block], slice.panel) * tape->hidden_panel + row};
-        }
-      }
-    }
+    add_norm_partials(tape->norm_partial_of(0), tape->norm_partial_stride, divide_up(rows().num_rows, kRows),
+                      shape->hidden_size, gradient(norm_weight), gradient(norm_bias));
   }
 };
 
-// Calls run() for each chunk of `job`: documents of one layer, as many as have kChunkPanels panels, one at least.
+// Calls run() for each chunk of which the layer computes rows.
 template <typename Run>
 inline void for_each_chunk(BackwardJob *job, const Run &run) {
-  for (int32_t begin = 0; begin < job->num_blocks;) {
-    int32_t panels = divide_up(job->blocks[begin].length, kRows);
-    int32_t end = begin + 1;
-    for (; end < job->num_blocks && job->blocks[end].layer == job->blocks[begin].layer; ++end) {
-      panels += divide_up(job->blocks[end].length, kRows);
-      if (panels > job->tape->chunk_panels) break;
-    }
-    job->begin_chunk(begin, end);
+  for (int32_t i = 0; i < job->tape->num_chunks; ++i) {
+    if (job->layer_chunk(i).num_rows == 0) continue;
+    job->chunk_index = i;
+    job->chosen_tasks = job->list_panels(true, i, i + 1);
+    job->valid_tasks = job->list_panels(false, i, i + 1);
+    job->num_products = 0;
     run();
-    begin = end;
   }
 }
 
-// Gradient of a half layer's output to that of its LayerNorm's input, in place, and of its last linear's output in the
-// chunk. `index`: of the slice in the chunk.
-inline void start_slice(const BackwardJob &job, const TrainingBlock &block, int32_t index, uint32_t site,
-                        const NormTape &kept) {
-  Tape &tape = *job.tape;
-  const Slice &slice = job.chosen.slices[index];
+// dx of a panel from the output of a half layer to the input of its LayerNorm, and what that is for the output of its
+// last linear.
+inline void start_panel(const BackwardJob &job, int32_t panel, uint32_t site, const NormTape &kept) {
   const int32_t columns = job.shape->hidden_size;
-  const int32_t row = slice.first_vector * kLanes;
-  float *dx = tape.dx_of(job.panel_of(block, slice.panel)) + row;
-  float *projected = tape.chunk_of(Chunk::kProjected, index) + row;
-  layer_norm_backward(job.weight(job.norm_weight, job.layer), columns, slice.vectors, kept, dx,
-                      tape.norm_partial_of(index));
+  float *dx = job.dx_of(panel);
+  float *projected = job.chunk_of(Chunk::kProjected, panel);
+  if (!job.rows().whole) job.gather(job.chunk_index, panel, job.dx(), dx);
+  layer_norm_backward(job.weight(job.norm_weight), columns, kept, dx,
+                      job.tape->norm_partial_of(panel - job.tape_chunk().first_panel));
   if (job.drops_rows()) {
-    drop_rows(job.dropped_rows(block, site), slice.panel * kRows + row, columns, slice.vectors, dx, nullptr, projected);
-    return;
-  }
-  for (int32_t c = 0; c < columns; ++c) {
-    for (int32_t v = 0; v < slice.vectors; ++v) {
-      const int32_t at = c * kRows + v * kLanes;
-      store(projected + at, load(dx + at));
-    }
+    job.dropped_rows(job.chunk_index, panel, site).apply(columns, dx, nullptr, projected);
+  } else {
+    memcpy(projected, dx, static_cast<size_t>(columns) * kRows * sizeof(float));
   }
 }
 
@@ -149,35 +128,33 @@ inline void start_slice(const BackwardJob &job, const TrainingBlock &block, int3
 inline void feed_forward_rows_task(void *context, int index, int) {
   const BackwardJob &job = *static_cast<const BackwardJob *>(context);
   Tape &tape = *job.tape;
-  const Task &task = job.chosen.tasks[index];
-  const TrainingBlock &block = job.blocks[task.block];
+  const PanelTask &task = job.panel_tasks(true)[index];
   const int32_t columns = job.shape->hidden_size;
   const int32_t inner_columns = job.shape->intermediate_size;
   LinearRows outer_rows[kMaxGroup];
   LinearRows inner_rows[kMaxGroup];
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const int32_t place = task.first_slice + i;
-    const Slice &slice = job.chosen.slices[place];
-    const int64_t panel = job.panel_of(block, slice.panel);
-    const int32_t row = slice.first_vector * kLanes;
-    start_slice(
-        job, block, place, DropoutSite::kOutput,
-        {tape.kept(job.layer, Kept::kOutputNormalized, panel) + row, tape.output_factors_of(job.layer, panel) + row});
-    float *dinner = tape.inner_chunk_of(Chunk::kDinner, place) + row;
-    outer_rows[i] = {tape.chunk_of(Chunk::kProjected, place) + row, nullptr, dinner, slice.vectors};
-    inner_rows[i] = {dinner, nullptr, tape.dx_of(panel) + row, slice.vectors};
+  for (int32_t i = 0; i < task.num_panels; ++i) {
+    const int32_t panel = task.first_panel + i;
+    start_panel(job, panel, DropoutSite::kOutput,
+                {tape.kept(job.layer, Kept::kOutputNormalized, panel), tape.output_factors_of(job.layer, panel)});
+    const float *projected = job.chunk_of(Chunk::kProjected, panel);
+    job.transpose_to(Transposed::kProjected, panel, projected);
+    job.transpose_to(Transposed::kInputs, panel, tape.kept(job.layer, Kept::kAttentionOutput, panel));
+    float *dinner = tape.dinner_of(panel, job.tape_chunk());
+    outer_rows[i] = {projected, nullptr, dinner, kVectors};
+    inner_rows[i] = {dinner, nullptr, job.dx_of(panel), kVectors};
   }
-  add_linear(job.transposed(Tensor::kOutputWeight, job.layer), columns, inner_columns, true, outer_rows,
-             task.num_slices);
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const int32_t place = task.first_slice + i;
-    const Slice &slice = job.chosen.slices[place];
-    const int32_t row = slice.first_vector * kLanes;
-    gelu_backward(inner_columns, slice.vectors, tape.inner_of(job.layer, job.panel_of(block, slice.panel)) + row,
-                  outer_rows[i].out, tape.inner_chunk_of(Chunk::kActivations, place) + row);
+  add_linear(job.transposed(Tensor::kOutputWeight), columns, inner_columns, true, outer_rows, task.num_panels);
+  for (int32_t i = 0; i < task.num_panels; ++i) {
+    const int32_t panel = task.first_panel + i;
+    gelu_backward(inner_columns, tape.inner_of(job.layer, panel), outer_rows[i].out,
+                  tape.activations_of(panel, job.tape_chunk()));
   }
-  add_linear(job.transposed(Tensor::kIntermediateWeight, job.layer), inner_columns, columns, false, inner_rows,
-             task.num_slices);
+  add_linear(job.transposed(Tensor::kIntermediateWeight), inner_columns, columns, false, inner_rows, task.num_panels);
+  if (job.rows().whole) return;
+  for (int32_t i = 0; i < task.num_panels; ++i) {
+    job.scatter(job.chunk_index, task.first_panel + i, inner_rows[i].out, job.dx());
+  }
 }
 
 inline void product_task(void *context, int index, int) {
@@ -185,45 +162,41 @@ inline void product_task(void *context, int index, int) {
 }
 
 inline void feed_forward_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  BackwardJob job(context, blocks, num_blocks);
+  if (num_blocks == 0) return;
+  BackwardJob job(context, blocks[0].layer);
   Tape &tape = *job.tape;
   const int32_t columns = context.shape->hidden_size;
   const int32_t inner_columns = context.shape->intermediate_size;
   job.norm_weight = Tensor::kOutputNormWeight;
   job.norm_bias = Tensor::kOutputNormBias;
   for_each_chunk(&job, [&] {
-    context.pool->run(job.chosen.num_tasks, feed_forward_rows_task, &job);
-    job.num_products = 2;
-    job.products[0] = job.product(tape.inner_chunk_of(Chunk::kDinner, 0), &VectorPlace::in_chunk_inner, inner_columns,
-                                  tape.kept(job.layer, Kept::kAttentionOutput, 0), &VectorPlace::in_tape, columns,
-                                  job.chosen, true, Tensor::kIntermediateWeight, Tensor::kIntermediateBias);
-    job.products[1] = job.product(tape.inner_chunk_of(Chunk::kActivations, 0), &VectorPlace::in_chunk_inner,
-                                  inner_columns, tape.chunk_of(Chunk::kProjected, 0), &VectorPlace::in_chunk, columns,
-                                  job.chosen, false, Tensor::kOutputWeight, Tensor::kOutputBias);
+    context.pool->run(job.chosen_tasks, feed_forward_rows_task, &job);
+    const TapeChunk &chunk = job.tape_chunk();
+    const int32_t num_rows = job.rows().num_rows;
+    const float *dinner = tape.dinner_of(chunk.first_panel, chunk);
+    job.biases[0] = {dinner, tape.inner_panel, num_rows, inner_columns, job.gradient(Tensor::kIntermediateBias)};
+    job.add_product(dinner, tape.inner_panel, inner_columns, Transposed::kInputs, num_rows, true,
+                    Tensor::kIntermediateWeight);
+    job.biases[1] = {job.chunk_of(Chunk::kProjected), tape.hidden_panel, num_rows, columns,
+                     job.gradient(Tensor::kOutputBias)};
+    job.add_product(tape.activations_of(chunk.first_panel, chunk), tape.inner_panel, inner_columns,
+                    Transposed::kProjected, num_rows, false, Tensor::kOutputWeight);
     context.pool->run(job.product_tasks(), product_task, &job);
   });
 }
 
 // ---- attention --------------------------------------------------------------------------------------------------
 
-// dattended x inverse sums, and its scalar products with the output, of each head.
-inline void scale_by_inverse_sums(const BackwardJob &job, const TrainingBlock &block, int32_t place) {
-  Tape &tape = *job.tape;
-  const Slice &slice = job.chosen.slices[place];
-  const int64_t panel = job.panel_of(block, slice.panel);
-  const int32_t head_size = job.shape->head_size;
-  for (int32_t v = slice.first_vector; v < slice.first_vector + slice.vectors; ++v) {
-    const float *attended = tape.kept(job.layer, Kept::kAttended, panel) + v * kLanes;
-    float *gradient = tape.chunk_of(Chunk::kDattended, place) + v * kLanes;
-    for (int32_t h = 0; h < job.shape->num_heads; ++h) {
-      const Vec inverse_sum = load(tape.inverse_sums_of(job.layer, panel) + h * kRows + v * kLanes);
-      Vec dots{};
-      for (int32_t c = h * head_size; c < (h + 1) * head_size; ++c) {
-        const Vec g = load(gradient + c * kRows) * inverse_sum;
-        store(gradient + c * kRows, g);
-        dots = fma(g, load(attended + c * kRows), dots);
+// Scalar products of the columns of each head of two panels.
+inline void dots_of_heads(const ModelShape &shape, const float *a, const float *b, float *dots) {
+  for (int32_t h = 0; h < shape.num_heads; ++h) {
+    for (int32_t v = 0; v < kVectors; ++v) {
+      Vec sum{};
+      for (int32_t c = h * shape.head_size; c < (h + 1) * shape.head_size; ++c) {
+        const int32_t at = c * kRows + v * kLanes;
+        sum = fma(load(a + at), load(b + at), sum);
       }
-      store(tape.dots_of(place) + h * kRows + v * kLanes, dots);
+      store(dots + h * kRows + v * kLanes, sum);
     }
   }
 }
@@ -231,37 +204,85 @@ inline void scale_by_inverse_sums(const BackwardJob &job, const TrainingBlock &b
 inline void attention_rows_task(void *context, int index, int) {
   const BackwardJob &job = *static_cast<const BackwardJob *>(context);
   Tape &tape = *job.tape;
-  const Task &task = job.chosen.tasks[index];
-  const TrainingBlock &block = job.blocks[task.block];
-  const int32_t columns = job.shape->hidden_size;
-  LinearRows rows[kMaxGroup];
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const int32_t place = task.first_slice + i;
-    const Slice &slice = job.chosen.slices[place];
-    const int64_t panel = job.panel_of(block, slice.panel);
-    const int32_t row = slice.first_vector * kLanes;
-    start_slice(job, block, place, DropoutSite::kAttentionOutput,
-                {tape.kept(job.layer, Kept::kAttentionNormalized, panel) + row,
-                 tape.attention_factors_of(job.layer, panel) + row});
-    rows[i] = {tape.chunk_of(Chunk::kProjected, place) + row, nullptr, tape.chunk_of(Chunk::kDattended, place) + row,
-               slice.vectors};
+  const ModelShape &shape = *job.shape;
+  if (index >= job.chosen_tasks) {
+    // What goes into queries, keys and values comes from other rows than these.
+    const PanelTask &task = job.panel_tasks(false)[index - job.chosen_tasks];
+    for (int32_t p = task.first_panel; p < task.first_panel + task.num_panels; ++p) {
+      const size_t bytes = static_cast<size_t>(tape.hidden_panel) * sizeof(float);
+      memset(job.chunk_of(Chunk::kDqueries, p), 0, bytes);
+      memset(job.chunk_of(Chunk::kDkeys, p), 0, bytes);
+      memset(job.chunk_of(Chunk::kDvalues, p), 0, bytes);
+      job.transpose_to(Transposed::kInputs, p, tape.x_of(job.layer, p));
+    }
+    return;
   }
-  add_linear(job.transposed(Tensor::kAttentionOutputWeight, job.layer), columns, columns, true, rows, task.num_slices);
-  for (int32_t i = 0; i < task.num_slices; ++i) scale_by_inverse_sums(job, block, task.first_slice + i);
+  const PanelTask &task = job.panel_tasks(true)[index];
+  LinearRows rows[kMaxGroup];
+  for (int32_t i = 0; i < task.num_panels; ++i) {
+    const int32_t panel = task.first_panel + i;
+    start_panel(job, panel, DropoutSite::kAttentionOutput,
+                {tape.kept(job.layer, Kept::kAttentionNormalized, panel), tape.attention_factors_of(job.layer, panel)});
+    job.transpose_to(Transposed::kAttended, panel, tape.kept(job.layer, Kept::kAttended, panel));
+    if (!job.rows().whole) {
+      float *x = job.chunk_of(Chunk::kDattended, panel);
+      job.gather(job.chunk_index, panel, job.x(), x);
+      job.transpose_to(Transposed::kChosenInputs, panel, x);
+    }
+    rows[i] = {job.chunk_of(Chunk::kProjected, panel), nullptr, job.chunk_of(Chunk::kDattended, panel), kVectors};
+  }
+  add_linear(job.transposed(Tensor::kAttentionOutputWeight), shape.hidden_size, shape.hidden_size, true, rows,
+             task.num_panels);
+  for (int32_t i = 0; i < task.num_panels; ++i) {
+    const int32_t panel = task.first_panel + i;
+    dots_of_heads(shape, rows[i].out, tape.kept(job.layer, Kept::kAttended, panel),
+                  tape.dots_of(panel, job.tape_chunk()));
+  }
 }
 
-// The rows of a slice that gradients come from, as whole tiles of queries: [begin, end) of the panel.
-inline void query_range(const TrainingBlock &block, const Slice &slice, int32_t *begin, int32_t *end) {
-  const int32_t first = slice.panel * kRows;
-  *begin = slice.first_vector * kLanes;
-  *end = min(*begin + slice.vectors * kLanes, block.length - first);
-  if (block.num_rows > 0) {
-    *begin = max(*begin, block.rows[0].begin - first);
-    *end = min(*end, block.rows[block.num_rows - 1].end - first);
+// What attend_backward() works in beside its own scratch: (head_size, kRows) and (kRows).
+struct HeadScratch {
+  float *queries;
+  float *dattended;
+  float *dqueries;
+  float *shifts;
+  float *dots;
+  float *inverse_sums;
+  float *rest;
+};
+
+// One head of neighbouring queries of a document, kRows at most.
+inline void attend_panel_backward(const BackwardJob &job, const HeadBackward &head, const RowRun &run, int32_t first,
+                                  int32_t count, int32_t head_index, const HeadScratch &scratch) {
+  Tape &tape = *job.tape;
+  const int32_t row = run.row + first;
+  const int32_t row_in_chunk = row - job.tape_chunk().first_panel * kRows;
+  const int64_t column = static_cast<int64_t>(head_index) * head.head_size * kRows;
+  const auto move_in = [&](float *from, int64_t stride, int32_t from_row, int32_t columns, float *to) {
+    if (count % kQueryUnit != 0) clear_rows(to, count, columns);
+    move_rows({from, stride}, from_row, {to, 0}, 0, count, columns);
+  };
+  move_in(tape.kept(job.layer, Kept::kQueries, 0) + column, tape.hidden_panel, row, head.head_size, scratch.queries);
+  move_in(job.chunk_of(Chunk::kDattended) + column, tape.hidden_panel, row_in_chunk, head.head_size, scratch.dattended);
+  const int64_t of_head = static_cast<int64_t>(head_index) * kRows;
+  move_in(tape.shifts_of(job.layer, 0) + of_head, tape.head_panel, row, 1, scratch.shifts);
+  move_in(tape.inverse_sums_of(job.layer, 0) + of_head, tape.head_panel, row, 1, scratch.inverse_sums);
+  move_in(tape.dots_of(job.tape_chunk().first_panel, job.tape_chunk()) + of_head, tape.head_panel, row_in_chunk, 1,
+          scratch.dots);
+  for (int32_t v = 0; v * kLanes < count; ++v) {
+    const Vec inverse_sum = load(scratch.inverse_sums + v * kLanes);
+    store(scratch.dots + v * kLanes, load(scratch.dots + v * kLanes) * inverse_sum);
+    for (int32_t d = 0; d < head.head_size; ++d) {
+      float *g = scratch.dattended + d * kRows + v * kLanes;
+      store(g, load(g) * inverse_sum);
+    }
   }
-  constexpr int32_t kUnit = kQueryTile > kSumsA ? kQueryTile : kSumsA;
-  *begin = *begin / kUnit * kUnit;
-  *end = divide_up(*end, kUnit) * kUnit;
+  attend_backward(
+      head,
+      {scratch.queries, scratch.dattended, scratch.dqueries, scratch.shifts, scratch.dots, run.position + first, count},
+      scratch.rest);
+  move_rows({scratch.dqueries, 0}, 0, {job.chunk_of(Chunk::kDqueries) + column, tape.hidden_panel}, row_in_chunk, count,
+            head.head_size);
 }
 
 // One head of one document.
@@ -269,212 +290,120 @@ inline void attention_head_task(void *context, int index, int worker) {
   const BackwardJob &job = *static_cast<const BackwardJob *>(context);
   Tape &tape = *job.tape;
   const ModelShape &shape = *job.shape;
-  const ChunkDocument &document = tape.document_list()[index / shape.num_heads];
+  const TapeChunk &chunk = job.tape_chunk();
+  const int32_t document_index = chunk.first_document + index / shape.num_heads;
+  const TapeDocument &document = job.document(document_index);
   const int32_t head_index = index % shape.num_heads;
-  const TrainingBlock &block = job.blocks[document.block];
   const int64_t column = static_cast<int64_t>(head_index) * shape.head_size * kRows;
-  const int64_t first_panel = job.panel_of(block, 0);
-  const int32_t panels = divide_up(block.length, kRows);
-  const Dropped dropped = job.dropped_weights(block, head_index);
+  const int64_t head_floats = static_cast<int64_t>(shape.head_size) * kRows;
+  const int32_t panels = divide_up(document.length, kRows);
+  const Dropped dropped = job.dropped_weights(document, head_index);
+
+  HeadScratch scratch;
+  scratch.queries = tape.scratch_of(worker);
+  scratch.dattended = scratch.queries + head_floats;
+  scratch.dqueries = scratch.dattended + head_floats;
+  scratch.shifts = scratch.dqueries + head_floats;
+  scratch.dots = scratch.shifts + kRows;
+  scratch.inverse_sums = scratch.dots + kRows;
+  float *const dkeys = scratch.inverse_sums + kRows;
+  float *const dvalues = dkeys + panels * head_floats;
+  scratch.rest = dvalues + panels * head_floats;
 
   HeadBackward head;
-  head.keys = tape.kept(job.layer, Kept::kKeys, first_panel) + column;
-  head.values = tape.kept(job.layer, Kept::kValues, first_panel) + column;
+  head.keys = tape.keys_of(job.layer, document.first_key_panel) + column;
+  head.values = tape.values_of(job.layer, document.first_key_panel) + column;
   head.panel_stride = tape.hidden_panel;
-  head.dkeys = tape.chunk_of(Chunk::kDkeys, document.first_panel) + column;
-  head.dvalues = tape.chunk_of(Chunk::kDvalues, document.first_panel) + column;
-  head.gradient_stride = tape.hidden_panel;
+  head.dkeys = dkeys;
+  head.dvalues = dvalues;
+  head.gradient_stride = head_floats;
   head.head_size = shape.head_size;
-  head.length = block.length;
+  head.length = document.length;
+  head.causal = job.causal;
   head.root_scale = 1.0f / __builtin_sqrtf(static_cast<float>(shape.head_size));
-  head.scale = 1.44269504f * head.root_scale;
+  head.scale = 1.44269504f / __builtin_sqrtf(static_cast<float>(shape.head_size));
   head.dropped = job.drops_weights() ? &dropped : nullptr;
 
-  const size_t head_bytes = static_cast<size_t>(shape.head_size) * kRows * sizeof(float);
-  for (int32_t p = 0; p < panels; ++p) {
-    memset(head.dkeys + p * head.gradient_stride, 0, head_bytes);
-    memset(head.dvalues + p * head.gradient_stride, 0, head_bytes);
+  memset(dkeys, 0, static_cast<size_t>(2 * panels * head_floats) * sizeof(float));
+  const LayerChunk &rows = job.rows();
+  for (int32_t r = rows.first_run; r < rows.first_run + rows.num_runs; ++r) {
+    const RowRun &run = job.run(r);
+    if (run.document != document_index) continue;
+    for (int32_t first = 0; first < run.count; first += kRows) {
+      attend_panel_backward(job, head, run, first, min(kRows, run.count - first), head_index, scratch);
+    }
   }
-  float *scratch = tape.scratch_of(worker);
-  VectorPlace *places = reinterpret_cast<VectorPlace *>(scratch + static_cast<int64_t>(panels) * 2 * kRows * kRows);
-  for (int32_t i = 0; i < panels * kVectors; ++i) {
-    const int64_t row = i % kVectors * kLanes;
-    places[i] = {i / kVectors * int64_t{kRows * kRows} + row, 0, i / kVectors * head.panel_stride + row};
-  }
-  for (int32_t i = document.first_slice; i < document.first_slice + document.num_slices; ++i) {
-    const Slice &slice = job.chosen.slices[i];
-    const int64_t panel = job.panel_of(block, slice.panel);
-    QueryRows rows;
-    rows.queries = tape.kept(job.layer, Kept::kQueries, panel) + column;
-    rows.dattended = tape.chunk_of(Chunk::kDattended, i) + column;
-    rows.dqueries = tape.chunk_of(Chunk::kDqueries, i) + column;
-    rows.shifts = tape.attention_shifts_of(job.layer, panel) + static_cast<int64_t>(head_index) * kRows;
-    rows.dots = tape.dots_of(i) + static_cast<int64_t>(head_index) * kRows;
-    rows.first_row = slice.panel * kRows;
-    query_range(block, slice, &rows.begin, &rows.end);
-    memset(rows.dqueries, 0, head_bytes);
-    attend_backward(head, rows, job.causal, places, scratch);
-  }
-  for (int32_t p = 0; p < panels; ++p) {
-    float *dkeys = head.dkeys + p * head.gradient_stride;
-    for (int32_t i = 0; i < shape.head_size * kRows; i += kLanes) store(dkeys + i, load(dkeys + i) * head.root_scale);
-  }
+  for (int64_t i = 0; i < panels * head_floats; i += kLanes) store(dkeys + i, load(dkeys + i) * head.root_scale);
+  const int32_t row = document.first_row - chunk.first_panel * kRows;
+  move_rows({dkeys, head_floats}, 0, {job.chunk_of(Chunk::kDkeys) + column, tape.hidden_panel}, row, document.length,
+            shape.head_size);
+  move_rows({dvalues, head_floats}, 0, {job.chunk_of(Chunk::kDvalues) + column, tape.hidden_panel}, row,
+            document.length, shape.head_size);
 }
 
-// dx += what goes through queries, keys and values, for a group of valid panels.
-inline void add_attention_inputs(const BackwardJob &job, const Task &task) {
-  Tape &tape = *job.tape;
-  const TrainingBlock &block = job.blocks[task.block];
+// dx of the chosen rows += what goes through the queries, back to where the rows lie in the tape.
+inline void chosen_inputs_task(void *context, int index, int) {
+  const BackwardJob &job = *static_cast<const BackwardJob *>(context);
+  const PanelTask &task = job.panel_tasks(true)[index];
   const int32_t columns = job.shape->hidden_size;
-  LinearRows keys[kMaxGroup];
-  LinearRows values[kMaxGroup];
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const int32_t place = task.first_slice + i;
-    float *dx = tape.dx_of(job.panel_of(block, job.valid.slices[place].panel));
-    keys[i] = {tape.chunk_of(Chunk::kDkeys, place), nullptr, dx, kVectors};
-    values[i] = {tape.chunk_of(Chunk::kDvalues, place), nullptr, dx, kVectors};
-  }
-  add_linear(job.transposed(Tensor::kKeyWeight, job.layer), columns, columns, false, keys, task.num_slices);
-  add_linear(job.transposed(Tensor::kValueWeight, job.layer), columns, columns, false, values, task.num_slices);
-
-  const ChunkDocument &document = tape.document_list()[task.block - job.first_block];
-  const int32_t first_panel = job.valid.slices[task.first_slice].panel;
   LinearRows queries[kMaxGroup];
-  int32_t count = 0;
-  for (int32_t i = document.first_slice; i < document.first_slice + document.num_slices; ++i) {
-    const Slice &slice = job.chosen.slices[i];
-    if (slice.panel < first_panel || slice.panel >= first_panel + task.num_slices) continue;
-    const int32_t row = slice.first_vector * kLanes;
-    queries[count++] = {tape.chunk_of(Chunk::kDqueries, i) + row, nullptr,
-                        tape.dx_of(job.panel_of(block, slice.panel)) + row, slice.vectors};
+  for (int32_t i = 0; i < task.num_panels; ++i) {
+    const int32_t panel = task.first_panel + i;
+    queries[i] = {job.chunk_of(Chunk::kDqueries, panel), nullptr, job.dx_of(panel), kVectors};
   }
-  if (count > 0) {
-    add_linear(job.transposed(Tensor::kQueryWeight, job.layer), columns, columns, false, queries, count);
+  add_linear(job.transposed(Tensor::kQueryWeight), columns, columns, false, queries, task.num_panels);
+  for (int32_t i = 0; i < task.num_panels; ++i) {
+    job.scatter(job.chunk_index, task.first_panel + i, queries[i].out, job.dx());
   }
 }
 
+// dx += what goes through keys and values, and through queries where all rows have some; then the products.
 inline void attention_inputs_task(void *context, int index, int) {
   const BackwardJob &job = *static_cast<const BackwardJob *>(context);
-  if (index < job.valid.num_tasks) {
-    add_attention_inputs(job, job.valid.tasks[index]);
-  } else {
-    job.run_product_task(index - job.valid.num_tasks);
+  if (index >= job.valid_tasks) {
+    job.run_product_task(index - job.valid_tasks);
+    return;
   }
+  const PanelTask &task = job.panel_tasks(false)[index];
+  const int32_t columns = job.shape->hidden_size;
+  const auto add = [&](Chunk which, Tensor weights) {
+    LinearRows rows[kMaxGroup];
+    for (int32_t i = 0; i < task.num_panels; ++i) {
+      const int32_t panel = task.first_panel + i;
+      rows[i] = {job.chunk_of(which, panel), nullptr, job.tape->dx_of(panel), kVectors};
+    }
+    add_linear(job.transposed(weights), columns, columns, false, rows, task.num_panels);
+  };
+  if (job.rows().whole) add(Chunk::kDqueries, Tensor::kQueryWeight);
+  add(Chunk::kDkeys, Tensor::kKeyWeight);
+  add(Chunk::kDvalues, Tensor::kValueWeight);
 }
 
 inline void attention_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  BackwardJob job(context, blocks, num_blocks);
-  Tape &tape = *job.tape;
+  if (num_blocks == 0) return;
+  BackwardJob job(context, blocks[0].layer);
   const int32_t columns = context.shape->hidden_size;
+  const int64_t stride = job.tape->hidden_panel;
   job.norm_weight = Tensor::kAttentionNormWeight;
   job.norm_bias = Tensor::kAttentionNormBias;
   for_each_chunk(&job, [&] {
-    context.pool->run(job.chosen.num_tasks, attention_rows_task, &job);
-    context.pool->run(job.num_documents * context.shape->num_heads, attention_head_task, &job);
-    const auto in_chunk = &VectorPlace::in_chunk;
-    const auto in_tape = &VectorPlace::in_tape;
-    const float *x = tape.x_of(job.layer, 0);
-    job.num_products = 4;
-    job.products[0] =
-        job.product(tape.chunk_of(Chunk::kProjected, 0), in_chunk, columns, tape.kept(job.layer, Kept::kAttended, 0),
-                    in_tape, columns, job.chosen, true, Tensor::kAttentionOutputWeight, Tensor::kAttentionOutputBias);
-    job.products[1] = job.product(tape.chunk_of(Chunk::kDqueries, 0), in_chunk, columns, x, in_tape, columns,
-                                  job.chosen, true, Tensor::kQueryWeight, Tensor::kQueryBias);
-    job.products[2] = job.product(tape.chunk_of(Chunk::kDkeys, 0), in_chunk, columns, x, in_tape, columns, job.valid,
-                                  true, Tensor::kKeyWeight, Tensor::kKeyBias);
-    job.products[3] = job.product(tape.chunk_of(Chunk::kDvalues, 0), in_chunk, columns, x, in_tape, columns, job.valid,
-                                  true, Tensor::kValueWeight, Tensor::kValueBias);
-    context.pool->run(job.valid.num_tasks + job.product_tasks(), attention_inputs_task, &job);
+    const TapeChunk &chunk = job.tape_chunk();
+    const LayerChunk &rows = job.rows();
+    context.pool->run(job.chosen_tasks + job.valid_tasks, attention_rows_task, &job);
+    context.pool->run(chunk.num_documents * context.shape->num_heads, attention_head_task, &job);
+    if (!rows.whole) context.pool->run(job.chosen_tasks, chosen_inputs_task, &job);
+    const auto add_product = [&](Chunk doutputs, Transposed inputs, int32_t num_rows, Tensor weights, Tensor bias) {
+      job.biases[job.num_products] = {job.chunk_of(doutputs), stride, num_rows, columns, job.gradient(bias)};
+      job.add_product(job.chunk_of(doutputs), stride, columns, inputs, num_rows, true, weights);
+    };
+    add_product(Chunk::kProjected, Transposed::kAttended, rows.num_rows, Tensor::kAttentionOutputWeight,
+                Tensor::kAttentionOutputBias);
+    add_product(Chunk::kDqueries, rows.whole ? Transposed::kInputs : Transposed::kChosenInputs, rows.num_rows,
+                Tensor::kQueryWeight, Tensor::kQueryBias);
+    add_product(Chunk::kDkeys, Transposed::kInputs, chunk.num_rows, Tensor::kKeyWeight, Tensor::kKeyBias);
+    add_product(Chunk::kDvalues, Transposed::kInputs, chunk.num_rows, Tensor::kValueWeight, Tensor::kValueBias);
+    context.pool->run(job.valid_tasks + job.product_tasks(), attention_inputs_task, &job);
   });
-}
-
-// ---- embedding --------------------------------------------------------------------------------------------------
-
-inline void embedding_rows_task(void *context, int index, int) {
-  const TrainingJob &job = *static_cast<const TrainingJob *>(context);
-  Tape &tape = *job.tape;
-  const SliceList list = tape.slice_list(false);
-  const Task &task = list.tasks[index];
-  const TrainingBlock &block = job.blocks[task.block];
-  const int32_t columns = job.shape->hidden_size;
-  for (int32_t i = task.first_slice; i < task.first_slice + task.num_slices; ++i) {
-    const int32_t panel = list.slices[i].panel;
-    const int64_t place = job.panel_of(block, panel);
-    float *dx = tape.dx_of(place);
-    if (job.drops_rows()) {
-      drop_rows(job.dropped_rows(block, DropoutSite::kEmbedding), panel * kRows, columns, kVectors, dx, nullptr, dx);
-    }
-    layer_norm_backward(job.weight(Tensor::kEmbeddingNormWeight), columns, kVectors,
-                        {tape.embedding_normalized_of(place), tape.embedding_factors_of(place)}, dx,
-                        tape.norm_partial_of(i));
-  }
-}
-
-// Some columns of what the rows of a document give to the embeddings, and of its memory's gradient.
-inline void add_embedding_rows(const TrainingJob &job, const TrainingBlock &block, int32_t begin, int32_t end,
-                               float *type) {
-  const int32_t columns = job.shape->hidden_size;
-  float *words = job.gradient(Tensor::kWordEmbeddings);
-  for (int32_t t = 0; t < block.length; ++t) {
-    const float *dx = job.tape->dx_of(job.panel_of(block, t / kRows)) + t % kRows;
-    const int32_t memory_row = t - block.read_memory_start;
-    const bool is_memory = block.read_memory_start >= 0 && memory_row >= 0 && memory_row < job.shape->num_mem_tokens;
-    if (is_memory) {
-      if (block.dread_memory == nullptr) continue;
-      float *dmemory = block.dread_memory + static_cast<int64_t>(memory_row) * columns;
-      for (int32_t c = begin; c < end; ++c) dmemory[c] = dx[c * kRows];
-    } else {
-      float *word = words + static_cast<int64_t>(block.ids[t]) * columns;
-      for (int32_t c = begin; c < end; ++c) word[c] += dx[c * kRows];
-    }
-  }
-  const int32_t panels = divide_up(block.length, kRows);
-  float *positions = job.gradient(Tensor::kPositionEmbeddings);
-  for (int32_t p = 0; p < panels; ++p) {
-    const float *dx = job.tape->dx_of(job.panel_of(block, p));
-    float *position = positions + static_cast<int64_t>(p) * kRows * columns;
-    for (int32_t c = begin; c < end; ++c) {
-      Vec sum{};
-      for (int32_t v = 0; v < kVectors; ++v) {
-        const int32_t at = c * kRows + v * kLanes;
-        const Vec d = load(dx + at);
-        store(position + at, load(position + at) + d);
-        sum += d;
-      }
-      float *s = type + (c - begin) * kLanes;
-      store(s, load(s) + sum);
-    }
-  }
-}
-
-constexpr int32_t kEmbeddingColumns = 16;  // of a task
-
-inline void embedding_columns_task(void *context, int index, int) {
-  const TrainingJob &job = *static_cast<const TrainingJob *>(context);
-  const int32_t columns = job.shape->hidden_size;
-  const int32_t begin = index * kEmbeddingColumns;
-  if (begin >= columns) {
-    int32_t panels = 0;
-    for (int32_t i = 0; i < job.num_blocks; ++i) panels += divide_up(job.blocks[i].length, kRows);
-    add_norm_partials(job.tape->norm_partial_of(0), job.tape->norm_partial_stride, panels, columns,
-                      job.gradient(Tensor::kEmbeddingNormWeight), job.gradient(Tensor::kEmbeddingNormBias));
-    return;
-  }
-  const int32_t end = min(columns, begin + kEmbeddingColumns);
-  float type[kEmbeddingColumns * kLanes] __attribute__((aligned(64))) = {};
-  for (int32_t i = 0; i < job.num_blocks; ++i) add_embedding_rows(job, job.blocks[i], begin, end, type);
-  float *type_gradient = job.gradient(Tensor::kTypeEmbeddings);
-  for (int32_t c = begin; c < end; ++c) {
-    float sum = 0;
-    for (int32_t lane = 0; lane < kLanes; ++lane) sum += type[(c - begin) * kLanes + lane];
-    type_gradient[c] += sum;
-  }
-}
-
-inline void embed_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  TrainingJob job(context, blocks, num_blocks);
-  context.pool->run(job.list_slices(false, 0, num_blocks).num_tasks, embedding_rows_task, &job);
-  context.pool->run(divide_up(context.shape->hidden_size, kEmbeddingColumns) + 1, embedding_columns_task, &job);
 }
 
 }  // namespace
