@@ -7,6 +7,13 @@
 
 #include <stdint.h>
 
+// Functions that kernels on a GPU call as well.
+#ifdef __CUDACC__
+#define RMT_HOST_DEVICE __host__ __device__
+#else
+#define RMT_HOST_DEVICE
+#endif
+
 namespace rmt {
 
 // Where in a segment: kEmbedding; for each layer kAttention + head (row: query position, column: key position),
@@ -23,7 +30,7 @@ struct DropoutSite {
 static constexpr uint32_t kDropoutMultiplier1 = 0x21f0aaadu;
 static constexpr uint32_t kDropoutMultiplier2 = 0xd35a2d97u;
 
-static inline uint32_t dropout_mix(uint32_t h) {
+RMT_HOST_DEVICE static inline uint32_t dropout_mix(uint32_t h) {
   h ^= h >> 16;
   h *= kDropoutMultiplier1;
   h ^= h >> 15;
@@ -33,13 +40,13 @@ static inline uint32_t dropout_mix(uint32_t h) {
 }
 
 // The hash of a site; its rows follow as dropout_mix(dropout_site(...) + row).
-static inline uint32_t dropout_site(uint64_t key, uint32_t site) {
+RMT_HOST_DEVICE static inline uint32_t dropout_site(uint64_t key, uint32_t site) {
   const uint32_t folded = dropout_mix(static_cast<uint32_t>(key) + 0x9e3779b9u) ^ static_cast<uint32_t>(key >> 32);
   return dropout_mix(folded ^ dropout_mix(site));
 }
 
 // The hash of a site and row; the columns follow as dropout_mix(dropout_row(...) + column).
-static inline uint32_t dropout_row(uint64_t key, uint32_t site, uint32_t row) {
+RMT_HOST_DEVICE static inline uint32_t dropout_row(uint64_t key, uint32_t site, uint32_t row) {
   return dropout_mix(dropout_site(key, site) + row);
 }
 
