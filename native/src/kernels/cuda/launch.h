@@ -9,7 +9,7 @@
 #ifdef RMT_CUDA_EMULATED
 #define RMT_SHARED_MEMORY(type, name) type *name = static_cast<type *>(rmt::emulation::shared_memory())
 #define RMT_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
-  rmt::emulation::launch(#kernel, grid, block, shared_bytes, stream, [=] { kernel(__VA_ARGS__); })
+  rmt::emulation::launch(#kernel, grid, block, shared_bytes, stream, kernel, __VA_ARGS__)
 #else
 #define RMT_SHARED_MEMORY(type, name)                          \
   extern __shared__ __align__(16) unsigned char rmt_shared_[]; \
