@@ -74,9 +74,9 @@ Fiber::Fiber(void (*entry)()) : entry_(entry) {
   context_.uc_link = nullptr;
   makecontext(&context_, &Fiber::start, 0);
 #else
-  // As if start() were about to be called: six registers, where to return to, and a caller of nobody.
+  // As if start() were about to be called: six registers, start() itself, and nobody to return to. A function begins
+  // with a stack pointer that is 8 more than a multiple of 16.
   auto **top = reinterpret_cast<void **>(mapping_ + page + kStackBytes);
-  *--top = nullptr;
   *--top = nullptr;
   *--top = reinterpret_cast<void *>(&Fiber::start);
   stack_pointer_ = top - 6;
