@@ -3,7 +3,8 @@
 //   RMT_EMULATED_DEVICES     how many devices; default 1
 //   RMT_EMULATED_CAPABILITY  of each, for example 5.2; default 9.0. Kernels are made for 6.1 and later.
 //   RMT_EMULATED_MEMORY      bytes of each device; default 4 GiB
-//   RMT_EMULATED_ORDER       forward, reverse, random or random:SEED
+//   RMT_EMULATED_ORDER       forward, reverse, random or random:SEED, see emulation.h
+//   RMT_EMULATED_STREAMS     now or late, see emulation.h
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -45,6 +46,7 @@ void configure(State &state) {
   } else {
     set_order(Order::kForward);
   }
+  set_late(environment("RMT_EMULATED_STREAMS", "now") == "late");
 }
 
 // Exactly `bytes`, so that AddressSanitizer sees the first byte too far; aligned as cudaMalloc aligns.
@@ -188,6 +190,7 @@ const char *cudaGetErrorName(cudaError_t error) {
 #define RMT_NAME(code, text) \
   if (error == code) return #code;
   RMT_ERRORS(RMT_NAME)
+#undef RMT_NAME
   return "unrecognized error code";
 }
 
@@ -195,6 +198,7 @@ const char *cudaGetErrorString(cudaError_t error) {
 #define RMT_TEXT(code, text) \
   if (error == code) return text;
   RMT_ERRORS(RMT_TEXT)
+#undef RMT_TEXT
   return "unrecognized error code";
 }
 

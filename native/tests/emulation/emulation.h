@@ -23,22 +23,27 @@ namespace rmt::emulation {
 enum class Order { kForward, kReverse, kRandom };
 void set_order(Order order, uint64_t seed = 1);
 
+// Whether what is enqueued is done at once, or as late as it may be: when somebody waits. Late shows who reads a result
+// or frees a buffer without having waited. RMT_EMULATED_STREAMS: now or late.
+void set_late(bool late);
+
 // What went wrong in a kernel or a launch, last; empty: nothing.
 std::string last_error_text();
 // Forgets an error in a kernel, which on a GPU would last until the process ends. Memory stays.
-void reset();
-// Reads the environment again: see RMT_EMULATED_* in device.cpp.
+void reset();  // Reads the environment again: see RMT_EMULATED_* in device.cpp.
 void read_environment();
 
 // ---- for launch.h ----
 
 struct Launch {
-  const char *kernel;
+  const char *kernel;  // as it was written, in parentheses perhaps
   dim3 grid;
   dim3 block;
   size_t shared_bytes;
   std::function<void()> thread;         // what a thread does
   std::vector<const void *> addresses;  // arguments that are pointers
+
+  std::string name() const;
 };
 void enqueue(cudaStream_t stream, Launch launch);
 

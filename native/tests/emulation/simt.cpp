@@ -71,9 +71,9 @@ const char *name_of(Call call) {
     case Call::kSyncwarp:
       return "__syncwarp";
     case Call::kShuffle:
-      return "__shfl_sync";
+      return "a shuffle";
     default:
-      return "__ballot_sync";
+      return "a vote";
   }
 }
 
@@ -113,9 +113,7 @@ std::string describe(const Warp &warp, unsigned lane) {
 }
 
 void fail(const std::string &text) {
-  std::string kernel = grid.launch->kernel;
-  if (kernel.size() > 2 && kernel.front() == '(') kernel = kernel.substr(1, kernel.size() - 2);
-  grid.error = "kernel " + kernel + ", block " + show(block_index) + ": " + text;
+  grid.error = "kernel " + grid.launch->name() + ", block " + show(block_index) + ": " + text;
 }
 
 // All warps stand still: at the barrier, or at their end. Says whether they may go on.
@@ -323,6 +321,11 @@ uint64_t sync_lanes(Call call, unsigned mask, uint64_t value, int source, const 
   warp.ready |= mask;
   warp.waiting &= ~mask;
   return self.value;
+}
+
+std::string Launch::name() const {
+  const std::string text = kernel;
+  return text.size() > 2 && text.front() == '(' ? text.substr(1, text.size() - 2) : text;
 }
 
 std::string run_blocks(const Launch &launch) {

@@ -1,5 +1,6 @@
-// stream.cpp - streams, events and graphs. Work is done when it is enqueued, unless its stream is being captured: then
-// the graph takes it, with its arguments, and a launch of the graph does it.
+// stream.cpp - streams, events and graphs. Work is done when it is enqueued, or as late as it may be: then when
+// somebody waits for it. The graph of a stream that is being captured takes it with its arguments, and a launch of the
+// graph is the work.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -36,10 +37,10 @@ struct CUevent_st {
   std::shared_ptr<Capture> capture;  // in which it was recorded last; null: none
 };
 struct CUgraph_st {
-  std::vector<Operation> operations;
+  std::shared_ptr<const std::vector<Operation>> operations;
 };
 struct CUgraphExec_st {
-  std::vector<Operation> operations;
+  std::shared_ptr<const std::vector<Operation>> operations;
 };
 
 namespace {
@@ -54,6 +55,12 @@ CUstream_st *stream_of(cudaStream_t handle) {
   static auto *const legacy = new CUstream_st;
   if (handle == nullptr) return legacy;
   return std::find(streams().begin(), streams().end(), handle) == streams().end() ? nullptr : handle;
+}
+
+bool late = false;
+std::vector<Operation> &enqueued() {  // in the order of the calls, whatever the streams
+  static auto *all = new std::vector<Operation>;
+  return *all;
 }
 
 cudaError_t run(const std::vector<Operation> &operations) {
@@ -80,12 +87,16 @@ cudaError_t submit(cudaStream_t handle, Operation operation) {
       return cudaErrorStreamCaptureImplicit;
     }
   }
-  operation();
+  if (late) {
+    enqueued().push_back(std::move(operation));
+  } else {
+    operation();
+  }
   return cudaSuccess;
 }
 
 cudaError_t run_kernel(const Launch &launch) {
-  const std::string name = launch.kernel;
+  const std::string name = launch.name();
   if (state().capability < 61) {
     return fail_device(cudaErrorNoKernelImageForDevice, "kernel " + name + " is not made for this device");
   }
@@ -103,16 +114,25 @@ cudaError_t run_kernel(const Launch &launch) {
 }
 
 // What a GPU refuses at the launch.
-const char *wrong_with(const Launch &launch) {
+struct Refusal {
+  cudaError_t error;
+  const char *why;
+};
+Refusal refusal(const Launch &launch) {
   const dim3 &grid = launch.grid;
   const dim3 &block = launch.block;
-  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || block.x == 0 || block.y == 0 || block.z == 0) return "is empty";
-  if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) return "has too large a grid";
-  if (block.x > 1024 || block.y > 1024 || block.z > 64 || uint64_t{block.x} * block.y * block.z > 1024) {
-    return "has blocks of more than 1024 threads";
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || block.x == 0 || block.y == 0 || block.z == 0) {
+    return {cudaErrorInvalidConfiguration, "is empty"};
   }
-  if (launch.shared_bytes > size_t{48} << 10) return "asks for more than 48 KB of shared memory";
-  return nullptr;
+  if (grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) {
+    return {cudaErrorInvalidConfiguration, "has too large a grid"};
+  }
+  if (block.x > 1024 || block.y > 1024 || block.z > 64 || uint64_t{block.x} * block.y * block.z > 1024) {
+    return {cudaErrorInvalidConfiguration, "has blocks of more than 1024 threads"};
+  }
+  if (launch.shared_bytes > size_t{48} << 10)
+    return {cudaErrorInvalidValue, "asks for more than 48 KB of shared memory"};
+  return {cudaSuccess, nullptr};
 }
 
 }  // namespace
@@ -130,17 +150,25 @@ bool spoils_capture() {
   return spoiled;
 }
 
-cudaError_t finish() { return state().broken; }
+cudaError_t finish() {
+  const std::vector<Operation> operations = std::move(enqueued());
+  enqueued().clear();
+  run(operations);
+  return state().broken;
+}
 
-void enqueue(cudaStream_t stream, Launch launch) {
+void set_late(bool new_late) { late = new_late; }
+
+void enqueue(cudaStream_t handle, Launch launch) {
   call([&] {
-    if (const char *wrong = wrong_with(launch); wrong != nullptr) {
-      state().error_text = "the launch of kernel " + std::string(launch.kernel) + " " + wrong;
-      if (CUstream_st *known = stream_of(stream); known != nullptr && known->capture != nullptr)
-        known->capture->spoiled = true;
-      return cudaErrorInvalidConfiguration;
+    const Refusal refused = refusal(launch);
+    if (refused.error == cudaSuccess) {
+      return submit(handle, [launch = std::move(launch)] { return run_kernel(launch); });
     }
-    return submit(stream, [launch = std::move(launch)] { return run_kernel(launch); });
+    state().error_text = "the launch of kernel " + launch.name() + " " + refused.why;
+    CUstream_st *stream = stream_of(handle);
+    if (stream != nullptr && stream->capture != nullptr) stream->capture->spoiled = true;
+    return refused.error;
   });
 }
 
@@ -310,7 +338,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t *graph) {
       if (other->capture == capture) other->capture = nullptr;
     }
     if (capture->spoiled) return cudaErrorStreamCaptureInvalidated;
-    *graph = new CUgraph_st{std::move(capture->operations)};
+    *graph = new CUgraph_st{std::make_shared<const std::vector<Operation>>(std::move(capture->operations))};
     return cudaSuccess;
   });
 }
@@ -329,7 +357,7 @@ cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus *
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *count) {
   return call([&] {
     if (graph == nullptr || nodes != nullptr) return cudaErrorInvalidValue;
-    *count = graph->operations.size();
+    *count = graph->operations->size();
     return cudaSuccess;
   });
 }
@@ -355,7 +383,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   return call([&] {
     if (exec == nullptr) return cudaErrorInvalidValue;
-    return submit(stream, [operations = exec->operations] { return run(operations); });
+    return submit(stream, [operations = exec->operations] { return run(*operations); });
   });
 }
 
