@@ -77,8 +77,8 @@ class OpRunner {
   OpRunner(const rmt::Backend *backend, const rmt::ModelShape &shape, int32_t max_batch_size, int32_t max_input_length,
            int32_t threads = 2)
       : backend_(*backend), shape_(shape), pool_(threads) {
-    weights_ = {backend->create_weights(shape), backend->destroy_weights};
-    workspace_ = {backend->create_workspace(shape, max_batch_size, max_input_length, threads),
+    weights_ = {backend->create_weights(nullptr, shape), backend->destroy_weights};
+    workspace_ = {backend->create_workspace(nullptr, shape, max_batch_size, max_input_length, threads),
                   backend->destroy_workspace};
     CHECK(weights_ != nullptr && workspace_ != nullptr);
     for (const rmt::Parameter &parameter : rmt::make_parameters(shape)) write_randomly(parameter);
@@ -152,7 +152,9 @@ class OpRunner {
   const rmt::ModelShape &shape() const { return shape_; }
 
  private:
-  rmt::SegmentContext context(bool causal) { return {&shape_, weights_.get(), workspace_.get(), &pool_, causal}; }
+  rmt::SegmentContext context(bool causal) {
+    return {&shape_, weights_.get(), workspace_.get(), &pool_, nullptr, causal, true};
+  }
 
   // In pieces that end in the middle of rows, as a loader may do it.
   void write_randomly(const rmt::Parameter &parameter) {

@@ -25,8 +25,8 @@ class TrainingRunner {
       limits.max_input_length = std::max(limits.max_input_length, document->length);
       limits.max_total_length += document->length;
     }
-    trainer_ = {backend_.create_trainer(shape, keep_average), backend_.destroy_trainer};
-    tape_ = {backend_.create_tape(shape, limits, threads), backend_.destroy_tape};
+    trainer_ = {backend_.create_trainer(nullptr, shape, keep_average), backend_.destroy_trainer};
+    tape_ = {backend_.create_tape(nullptr, shape, limits, threads), backend_.destroy_tape};
     CHECK(trainer_ != nullptr && tape_ != nullptr);
     for (const rmt::Parameter &parameter : parameters_) {
       write(rmt::Values::kWeights, parameter, OpRunner::parameter_values(parameter));
@@ -98,7 +98,8 @@ class TrainingRunner {
 
   std::vector<float> row(int32_t document, int32_t level, int32_t position) {
     GuardedBuffer<float> guarded(static_cast<size_t>(shape_.hidden_size));
-    backend_.read_row(context(), blocks_[static_cast<size_t>(document)], level, position, guarded.data());
+    const rmt::RowPlace place{&blocks_[static_cast<size_t>(document)], level, position};
+    backend_.read_rows(context(), &place, 1, guarded.data());
     CHECK(guarded.intact());
     return guarded.values();
   }
@@ -123,7 +124,8 @@ class TrainingRunner {
         for (int32_t t = range.begin; t < range.end; ++t) {
           GuardedBuffer<float> values(static_cast<size_t>(shape_.hidden_size));
           for (int32_t h = 0; h < shape_.hidden_size; ++h) values.data()[h] = random.uniform();
-          backend_.add_to_dx(context(), block, t, values.data());
+          const rmt::RowPlace place{&block, shape_.num_layers, t};
+          backend_.add_to_dx(context(), &place, 1, values.data());
         }
       }
     }
@@ -137,7 +139,9 @@ class TrainingRunner {
 
   // Everything up to the output of layer `layers` - 1; in that the chosen rows, or all.
   void forward(int32_t layers, bool choose = true) {
-    apply(&rmt::TrainingBackend::begin_segment, 0);
+    const std::vector<rmt::TrainingBlock> last = at_layer(std::max(0, layers - 1), choose);
+    const int32_t count = static_cast<int32_t>(last.size());
+    backend_.begin_segment(context(), blocks_.data(), count, last.data(), count);
     apply(&rmt::TrainingBackend::embed, 0);
     for (int32_t layer = 0; layer < layers; ++layer) {
       apply(&rmt::TrainingBackend::attention_block, layer, choose && layer == layers - 1);
@@ -155,7 +159,7 @@ class TrainingRunner {
     apply(&rmt::TrainingBackend::embed_backward, 0);
   }
 
-  rmt::TrainingContext context() { return {&shape_, trainer_.get(), tape_.get(), &pool_, causal, dropout}; }
+  rmt::TrainingContext context() { return {&shape_, trainer_.get(), tape_.get(), &pool_, nullptr, causal, dropout}; }
   const rmt::TrainingBackend &backend() const { return backend_; }
   const rmt::ModelShape &shape() const { return shape_; }
   const std::vector<rmt::Parameter> &parameters() const { return parameters_; }

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /* Raised when a function or struct changes in a way that a caller compiled against the old header would notice. */
-#define RMT_ABI_VERSION 2
+#define RMT_ABI_VERSION 3
 
 typedef enum rmt_status {
   RMT_OK = 0,
@@ -74,15 +74,53 @@ typedef struct rmt_device_options {
 
 typedef struct rmt_device_info {
   size_t struct_size;
-  char name[32];           /* "cpu" */
-  char cpu_isa[16];        /* the instruction set that runs: "avx512" | "avx2" | "portable" | "reference" */
-  int32_t threads;         /* size of the pool, the calling thread included */
-  int64_t available_bytes; /* memory that could be taken now: free memory, cgroup limit */
+  char name[32];    /* "cpu" | "cuda" */
+  char cpu_isa[16]; /* the instruction set that runs: "avx512" | "avx2" | "portable" | "reference"; "" on a GPU */
+  int32_t threads;  /* size of the pool, the calling thread included */
+  int64_t available_bytes;    /* memory that could be taken now: free memory, cgroup limit; free memory of the GPU */
+  int32_t index;              /* which GPU; -1: the CPU */
+  int32_t compute_capability; /* of the GPU, 10 x major + minor; 0: the CPU */
+  int64_t total_bytes;        /* memory of the GPU; 0: the CPU */
+  char device_name[128];      /* of the GPU, as its driver calls it; "": the CPU */
+  char products[160];         /* what computes matrix products: "own" | "cuBLAS 12.4 from /usr/lib/..." */
+  char precision[8];          /* of matrix products: "fp32" | "tf32" | "bf16" */
 } rmt_device_info;
 
 /* Makes a CPU device. An unknown or unsupported instruction set is RMT_DEVICE and names the ones there are. */
 RMT_API rmt_status rmt_device_create_cpu(const rmt_device_options *options, rmt_device **device, char *error,
                                          size_t error_size);
+/* Precision of matrix products; everything that is kept is fp32. */
+typedef enum rmt_precision {
+  RMT_FP32 = 0,
+  RMT_TF32 = 1, /* inputs cut to 10 bits behind the point; needs cuBLAS and a compute capability of 8.0 */
+  RMT_BF16 = 2  /* inputs cut to 7 bits behind the point; needs cuBLAS and a compute capability of 8.0 */
+} rmt_precision;
+
+typedef struct rmt_cuda_options {
+  size_t struct_size;
+  int32_t index;       /* which GPU, from 0 */
+  int32_t precision;   /* rmt_precision */
+  const char *library; /* path of librmt_cuda; NULL: the environment variable RMT_CUDA_LIBRARY, else librmt_cuda.so
+                          where the system finds it */
+  const char *cublas; /* path of libcublas; NULL: where the system finds libcublas.so.13, .12 or .11, else own products;
+                         "": own products */
+} rmt_cuda_options;
+
+typedef struct rmt_cuda_info {
+  size_t struct_size;
+  int32_t num_devices;
+  int32_t driver_version;  /* the newest CUDA that the driver runs, 13000 = 13.0; 0: there is no driver */
+  int32_t runtime_version; /* of the CUDA that librmt_cuda was built with; 0: the library does not load */
+  char library[512];       /* path of librmt_cuda */
+  char problem[512];       /* why no GPU can be used, in one sentence; "": one can */
+} rmt_cuda_info;
+
+/* Makes a device of a GPU. Where it cannot be used, RMT_DEVICE says why in one sentence: no library, no driver or one
+ * that is too old, no GPU of that index, a compute capability that is too low, no cuBLAS where one was asked for. */
+RMT_API rmt_status rmt_device_create_cuda(const rmt_cuda_options *options, rmt_device **device, char *error,
+                                          size_t error_size);
+/* What there is, usable or not; `library` as in rmt_cuda_options. */
+RMT_API rmt_status rmt_cuda_get_info(const char *library, rmt_cuda_info *info, char *error, size_t error_size);
 RMT_API rmt_status rmt_device_get_info(const rmt_device *device, rmt_device_info *info, char *error, size_t error_size);
 RMT_API void rmt_device_destroy(rmt_device *device);
 

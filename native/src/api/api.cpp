@@ -8,8 +8,8 @@
 
 #include "api/handles.h"
 #include "model/config.h"
+#include "model/cuda_device.h"
 #include "model/error.h"
-#include "model/system.h"
 #include "rmt/rmt.h"
 
 namespace {
@@ -84,14 +84,21 @@ rmt_status rmt_device_create_cpu(const rmt_device_options *options, rmt_device *
                         [&] { return std::unique_ptr<rmt_device>(new rmt_device{rmt::make_cpu_device(options)}); });
 }
 
+rmt_status rmt_device_create_cuda(const rmt_cuda_options *options, rmt_device **device, char *error,
+                                  size_t error_size) {
+  return guarded_create(device, "device", error, error_size,
+                        [&] { return std::unique_ptr<rmt_device>(new rmt_device{rmt::make_cuda_device(options)}); });
+}
+
+rmt_status rmt_cuda_get_info(const char *library, rmt_cuda_info *info, char *error, size_t error_size) {
+  return guarded(error, error_size, [&] { rmt::describe_cuda(library, info); });
+}
+
 rmt_status rmt_device_get_info(const rmt_device *device, rmt_device_info *info, char *error, size_t error_size) {
   return guarded(error, error_size, [&] {
     require_handle(device, "device");
     rmt::require_struct(info, "rmt_device_info");
-    copy_text(info->name, "cpu");
-    copy_text(info->cpu_isa, device->object->backend().name);
-    info->threads = device->object->threads();
-    info->available_bytes = rmt::available_memory_bytes();
+    device->object->describe(info);
   });
 }
 

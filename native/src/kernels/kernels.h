@@ -68,14 +68,32 @@ struct RowRange {
 // One document's positions in one segment: the unit that a backend works on. Row blocks of a call are independent of
 // each other, so one call may hold blocks of different layers (`layer` differs) or of one.
 struct RowBlock {
-  const int32_t *ids;         // (length); not read at memory positions
-  int32_t length;             // valid positions; attention sees these and no others
-  int32_t layer;              // layer whose weights apply
-  int32_t read_memory_start;  // position of the first of M memory rows; -1: none
-  const float *read_memory;   // (M, H)
-  RowRange rows[2];           // chosen rows, ascending, not overlapping; num_rows = 0: all valid rows
-  int32_t num_rows;           // ranges in `rows` that are used
-  int32_t index;              // which block of the workspace holds the activations, 0 ... max_batch_size - 1
+  const int32_t *ids;          // (length); not read at memory positions
+  int32_t length;              // valid positions; attention sees these and no others
+  int32_t layer;               // layer whose weights apply
+  int32_t read_memory_start;   // position of the first of M memory rows; -1: none
+  const float *read_memory;    // (M, H)
+  RowRange rows[2];            // chosen rows, ascending, not overlapping; num_rows = 0: all valid rows
+  int32_t num_rows;            // ranges in `rows` that are used
+  int32_t index;               // which block of the workspace holds the activations, 0 ... max_batch_size - 1
+  int32_t write_memory_start;  // position of the first of M rows that write_memory copies; -1: none
+  float *write_memory;         // (M, H)
+};
+
+// Floats where a backend computes: memory states and what is copied between them. `device` is the backend's own; null
+// for the CPU. What is enqueued runs in the order of the calls.
+struct DeviceMemory {
+  float *(*allocate)(void *device, int64_t count);  // zero; null where memory is refused
+  void (*release)(void *device, float *values);
+  void (*write)(void *device, float *to, const float *host, int64_t count);
+  void (*read)(void *device, const float *from, float *host, int64_t count);  // waits
+  void (*copy)(void *device, float *to, const float *from, int64_t count);
+  void (*add)(void *device, float *to, const float *from, int64_t count);  // to += from
+  // Bytes that could be taken now. Null: what the system says.
+  int64_t (*available_bytes)(void *device);
+  // Why the device cannot be used any more, in one sentence; null: it can. Devices may fail later than the call that is
+  // to blame: what reads asks this afterwards. Null: nothing like that happens.
+  const char *(*failure)(void *device);
 };
 
 // What every operation gets: where to compute and on what.
@@ -84,18 +102,21 @@ struct SegmentContext {
   const void *weights;  // made by create_weights
   void *workspace;      // made by create_workspace
   ThreadPool *pool;
+  void *device;
   bool causal;
+  bool stepwise;  // rows are read between the operations: nothing may be put off to end_segment
 };
 
 struct TrainingBackend;  // training.h
 
 struct Backend {
-  const char *name;  // "reference", "portable", "avx2", "avx512"
+  const char *name;  // "reference", "portable", "avx2", "avx512", "cuda"
+  const DeviceMemory *memory;
   const TrainingBackend *training;
 
   // Weights. Bytes are known before anything is allocated; create_* return null where memory is refused.
   int64_t (*weights_bytes)(const ModelShape &shape);
-  void *(*create_weights)(const ModelShape &shape);
+  void *(*create_weights)(void *device, const ModelShape &shape);
   void (*destroy_weights)(void *weights);
   // Element `offset` ... `offset + count - 1` of the row-major tensor; `layer` is 0 for tensors outside the layers.
   void (*write_tensor)(const ModelShape &shape, void *weights, Tensor tensor, int32_t layer, const float *values,
@@ -106,8 +127,15 @@ struct Backend {
   // Workspace: activations of max_batch_size row blocks of max_input_length positions.
   int64_t (*workspace_bytes)(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length,
                              int32_t threads);
-  void *(*create_workspace)(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length, int32_t threads);
+  void *(*create_workspace)(void *device, const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length,
+                            int32_t threads);
   void (*destroy_workspace)(void *workspace);
+
+  // Around the operations of a segment: `blocks` are all its documents, block i with index i; `last_blocks` those of
+  // the last layer with the rows that are chosen there. end_segment may be what starts the work. Null: nothing to do.
+  void (*begin_segment)(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks,
+                        const RowBlock *last_blocks, int32_t num_last_blocks);
+  void (*end_segment)(const SegmentContext &context);
 
   // x = LayerNorm(word + position + type 0); memory rows enter in place of word rows, below the LayerNorm.
   void (*embed)(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks);
@@ -118,7 +146,10 @@ struct Backend {
   // x = LayerNorm(x + GELU(x Wi + bi) Wo + bo) on the chosen rows.
   void (*feed_forward_block)(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks);
 
-  // Copies rows [begin, end) of x, row-major: (end - begin, H).
+  // Copies the M rows of x from write_memory_start on to write_memory, for each block that has them.
+  void (*write_memory)(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks);
+
+  // After end_segment: copies rows [begin, end) of x to the host, row-major: (end - begin, H).
   void (*read_rows)(const SegmentContext &context, const RowBlock &block, RowRange rows, float *values);
 
   // pooled = tanh(hidden Wp + bp) and logits = pooled Wc + bc of one row; both pointers may be null.

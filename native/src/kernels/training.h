@@ -24,8 +24,16 @@ enum class Values : int32_t {
 // One document's positions in one segment, with what belongs to training. `read_memory` of the row block is the memory
 // that enters; its gradient leaves through `dread_memory`.
 struct TrainingBlock : RowBlock {
-  float *dread_memory;   // (M, H), overwritten by embed_backward; null: not wanted
-  uint64_t dropout_key;  // which dropout masks: the same key gives the same masks
+  float *dread_memory;         // (M, H), overwritten by embed_backward; null: not wanted
+  const float *dwrite_memory;  // (M, H), added by add_memory_gradients; null: none
+  uint64_t dropout_key;        // which dropout masks: the same key gives the same masks
+};
+
+// One row of one level.
+struct RowPlace {
+  const TrainingBlock *block;
+  int32_t level;     // 0: embedding, l: output of the l-th layer
+  int32_t position;  // within the document
 };
 
 struct Dropout {
@@ -38,6 +46,7 @@ struct TrainingContext {
   void *trainer;  // made by create_trainer
   void *tape;     // made by create_tape
   ThreadPool *pool;
+  void *device;
   bool causal;
   Dropout dropout;
 };
@@ -88,7 +97,8 @@ struct AdamW {
 struct TrainingBackend {
   // ---- trainer ----
   int64_t (*trainer_bytes)(const ModelShape &shape, bool keep_average);
-  void *(*create_trainer)(const ModelShape &shape, bool keep_average);  // null where memory is refused; all zero
+  // All zero; null where memory is refused.
+  void *(*create_trainer)(void *device, const ModelShape &shape, bool keep_average);
   void (*destroy_trainer)(void *trainer);
   // Elements offset ... offset + count - 1 of the row-major tensor.
   void (*write_values)(const ModelShape &shape, void *trainer, Values which, Tensor tensor, int32_t layer,
@@ -98,10 +108,15 @@ struct TrainingBackend {
 
   // ---- tape ----
   int64_t (*tape_bytes)(const ModelShape &shape, const TapeLimits &limits, int32_t threads);
-  void *(*create_tape)(const ModelShape &shape, const TapeLimits &limits, int32_t threads);  // null: memory refused
+  // Null where memory is refused.
+  void *(*create_tape)(void *device, const ModelShape &shape, const TapeLimits &limits, int32_t threads);
   void (*destroy_tape)(void *tape);
-  // Before the forward of a segment: `blocks` are all its documents, block i with index i. Lays out the tape for them.
-  void (*begin_segment)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);
+  // Before the forward of a segment, and before its backward: as in kernels.h. Lays out the tape for them.
+  void (*begin_segment)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks,
+                        const TrainingBlock *last_blocks, int32_t num_last_blocks);
+  // The parameter "memory", (M, H), to a state; and from the gradient of a state, added to the parameter's.
+  void (*read_initial_memory)(const TrainingContext &context, float *state);
+  void (*add_initial_memory_gradient)(const TrainingContext &context, const float *dstate);
 
   // ---- forward; `layer` and the chosen rows of each block say what runs, as in kernels.h. Blocks of a call belong to
   // one layer and ascend by index; each layer is run by one call of each operation, both with the same blocks. ----
@@ -111,16 +126,23 @@ struct TrainingBackend {
   void (*attention_block)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);
   // x_(layer+1) = LayerNorm(a + Dropout(GELU(a Wi + bi) Wo + bo)).
   void (*feed_forward_block)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);
-  // Row `position` of x_level (0: embedding, l: output of the l-th layer), (H). Rows that were not computed: undefined.
-  void (*read_row)(const TrainingContext &context, const TrainingBlock &block, int32_t level, int32_t position,
-                   float *values /* (H) */);
+  // The M rows from write_memory_start on of the output of the last layer, to write_memory, for each block that has
+  // them.
+  void (*write_memory)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);
+  // Rows of x to the host. Rows that were not computed: undefined.
+  void (*read_rows)(const TrainingContext &context, const RowPlace *places, int32_t num_places,
+                    float *values /* (num_places, H) */);
 
   // ---- backward. The tape holds one gradient dx for each position; each operation turns the gradient of its output
   // into that of its input, in place, and adds to the gradients of its parameters. ----
   void (*clear_dx)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);
-  // dx[position] += values, for a gradient that comes from elsewhere (memory, head, probe) at the current level.
-  void (*add_to_dx)(const TrainingContext &context, const TrainingBlock &block, int32_t position,
-                    const float *values /* (H) */);
+  // dx of the rows from write_memory_start on += dwrite_memory, for each block that has it. dx stands at the last
+  // level.
+  void (*add_memory_gradients)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);
+  // dx of each place += its row of `values`, in their order, for gradients that come from heads and probes. All places
+  // are of the level where dx stands.
+  void (*add_to_dx)(const TrainingContext &context, const RowPlace *places, int32_t num_places,
+                    const float *values /* (num_places, H) */);
   // Where rows were chosen in forward, dx of all other rows is zero on entry, and the same rows are chosen. Blocks may
   // stay out whose dx is zero.
   void (*feed_forward_backward)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks);

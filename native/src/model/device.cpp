@@ -45,6 +45,61 @@ const std::string &cpu_backend_names() {
   return names;
 }
 
+int64_t Device::available_bytes() const {
+  const auto asked = backend_.memory->available_bytes;
+  return asked == nullptr ? available_memory_bytes() : asked(place_.get());
+}
+
+void Device::require_memory(int64_t needed, const char *what) const {
+  const int64_t available = available_bytes();
+  if (needed > available) {
+    fail(RMT_OUT_OF_MEMORY, what, " needs ", needed, " bytes, and ", available, " bytes are available");
+  }
+}
+
+void Device::require_working() const {
+  if (backend_.memory->failure == nullptr) return;
+  const char *reason = backend_.memory->failure(place_.get());
+  if (reason != nullptr) fail(RMT_DEVICE, reason);
+}
+
+void Device::describe(rmt_device_info *info) const {
+  const size_t struct_size = info->struct_size;
+  *info = rmt_device_info{};
+  info->struct_size = struct_size;
+  std::strncpy(info->name, "cpu", sizeof(info->name) - 1);
+  std::strncpy(info->cpu_isa, backend_.name, sizeof(info->cpu_isa) - 1);
+  std::strncpy(info->products, "own", sizeof(info->products) - 1);
+  std::strncpy(info->precision, "fp32", sizeof(info->precision) - 1);
+  info->threads = threads();
+  info->available_bytes = available_bytes();
+  info->index = -1;
+}
+
+DeviceFloats::DeviceFloats(std::shared_ptr<const Device> device, int64_t count, const char *what)
+    : values_(nullptr, Release{device}) {
+  values_.reset(device->backend().memory->allocate(device->place(), count));
+  if (values_ == nullptr) {
+    fail(RMT_OUT_OF_MEMORY, what, " need ", count * static_cast<int64_t>(sizeof(float)),
+         " bytes, and the device refused them");
+  }
+}
+
+void DeviceFloats::write(int64_t offset, const float *host, int64_t count) {
+  const Device &device = *values_.get_deleter().device;
+  device.backend().memory->write(device.place(), data() + offset, host, count);
+}
+
+void DeviceFloats::read(int64_t offset, float *host, int64_t count) const {
+  const Device &device = *values_.get_deleter().device;
+  device.backend().memory->read(device.place(), data() + offset, host, count);
+}
+
+void DeviceFloats::copy(int64_t to, int64_t from, int64_t count) {
+  const Device &device = *values_.get_deleter().device;
+  device.backend().memory->copy(device.place(), data() + to, data() + from, count);
+}
+
 std::shared_ptr<const Device> make_cpu_device(const rmt_device_options *options) {
   require_struct(options, "rmt_device_options");
   require(options->threads >= 0 && options->threads <= Limits::kThreads, "threads is ", options->threads,

@@ -8,7 +8,6 @@
 #include "model/config.h"
 #include "model/error.h"
 #include "model/exclusive.h"
-#include "model/system.h"
 
 namespace rmt {
 
@@ -27,7 +26,7 @@ std::vector<float> initial_memory(const Model &model) {
 // The number of slots, after the checks that come before the first allocation.
 int32_t admitted_slots(const Model &model, const rmt_memory_options *options) {
   model.require_finished();
-  require_memory(Memory::required_bytes(model, options), "the memory");
+  model.device().require_memory(Memory::required_bytes(model, options), "the memory");
   return options->num_slots;
 }
 
@@ -41,7 +40,7 @@ int64_t Memory::required_bytes(const Model &model, const rmt_memory_options *opt
 
 Memory::Memory(std::shared_ptr<const Model> model, const rmt_memory_options *options)
     : model_(std::move(model)),
-      slots_(admitted_slots(*model_, options), initial_memory(*model_)),
+      slots_(model_->shared_device(), admitted_slots(*model_, options), initial_memory(*model_)),
       workspace_(*model_, *options) {}
 
 void Memory::tensor_info(int32_t tensor, rmt_memory_tensor_info *info) const {
@@ -79,10 +78,8 @@ void Memory::reset(int32_t slot) {
   if (slots_.slot_size() == 0) return;
   const int32_t begin = slot == -1 ? 0 : slot;
   const int32_t end = slot == -1 ? slots_.num_slots() : slot + 1;
-  for (int32_t s = begin; s < end; ++s) {
-    model_->read_initial_memory(slots_.next(s));
-    slots_.commit(s);
-  }
+  for (int32_t s = begin; s < end; ++s) slots_.reset(s);
+  model_->device().require_working();
 }
 
 void Memory::copy(int32_t from_slot, int32_t to_slot) {
@@ -90,14 +87,15 @@ void Memory::copy(int32_t from_slot, int32_t to_slot) {
   require_slot("from_slot", from_slot);
   require_slot("to_slot", to_slot);
   if (from_slot == to_slot) return;
-  std::copy_n(slots_.current(from_slot), slots_.slot_size(), slots_.next(to_slot));
-  slots_.commit(to_slot);
+  slots_.copy(from_slot, to_slot);
+  model_->device().require_working();
 }
 
 void Memory::get(int32_t slot, int32_t tensor, float *values, int64_t count) {
   const Exclusive use(in_use_, "memory");
   require_values(slot, tensor, values, count);
-  std::copy_n(slots_.current(slot), count, values);
+  slots_.read(slot, values);
+  model_->device().require_working();
 }
 
 void Memory::set(int32_t slot, int32_t tensor, const float *values, int64_t count) {
@@ -107,14 +105,15 @@ void Memory::set(int32_t slot, int32_t tensor, const float *values, int64_t coun
     require(std::isfinite(values[i]), "element ", i, " of ", kTensorName, " is ",
             std::isnan(values[i]) ? "NaN" : "infinite", ", expected a finite number");
   }
-  std::copy_n(values, count, slots_.next(slot));
-  slots_.commit(slot);
+  slots_.write(slot, values);
+  model_->device().require_working();
 }
 
 void Memory::forward(const rmt_segment *segment, const rmt_segment_output *output) {
   const Exclusive use(in_use_, "memory");
   validate(*model_, workspace_, slots_, segment, output);
   run_segment(*model_, workspace_, slots_, *segment, output);
+  model_->device().require_working();
 }
 
 }  // namespace rmt

@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "model/error.h"
-#include "model/system.h"
 
 namespace rmt {
 
@@ -14,10 +13,10 @@ int64_t Model::required_bytes(const Device &device, const ModelShape &shape) {
 Model::Model(std::shared_ptr<const Device> device, const ModelShape &shape)
     : device_(std::move(device)), shape_(shape), weights_(nullptr, device_->backend().destroy_weights) {
   const int64_t bytes = required_bytes(*device_, shape_);
-  require_memory(bytes, "the model");
+  device_->require_memory(bytes, "the model");
   parameters_ = make_parameters(shape_);
   for (const Parameter &parameter : parameters_) coverage_.emplace_back(parameter.count());
-  weights_.reset(device_->backend().create_weights(shape_));
+  weights_.reset(device_->backend().create_weights(device_->place(), shape_));
   if (weights_ == nullptr) fail(RMT_OUT_OF_MEMORY, "the model needs ", bytes, " bytes, and the system refused them");
 }
 
@@ -47,6 +46,7 @@ void Model::set_parameter(int32_t index, const float *values, int64_t offset, in
   if (finished()) fail(RMT_FAILED_PRECONDITION, "parameter ", parameter.name, " cannot be set: the model is finished");
   coverage_[index].add(offset, offset + count);
   device_->backend().write_tensor(shape_, weights_.get(), parameter.tensor, parameter.layer, values, offset, count);
+  device_->require_working();
 }
 
 void Model::get_parameter(int32_t index, float *values, int64_t offset, int64_t count) const {
@@ -57,6 +57,7 @@ void Model::get_parameter(int32_t index, float *values, int64_t offset, int64_t 
          " have not all been set");
   }
   device_->backend().read_tensor(shape_, weights_.get(), parameter.tensor, parameter.layer, values, offset, count);
+  device_->require_working();
 }
 
 void Model::finish() {

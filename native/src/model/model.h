@@ -22,6 +22,7 @@ class Model {
   Model(std::shared_ptr<const Device> device, const ModelShape &shape);
 
   const Device &device() const { return *device_; }
+  const std::shared_ptr<const Device> &shared_device() const { return device_; }
   const ModelShape &shape() const { return shape_; }
   const void *weights() const { return weights_.get(); }
   const std::vector<Parameter> &parameters() const { return parameters_; }

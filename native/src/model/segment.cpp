@@ -26,11 +26,21 @@ class Run {
         slots_(slots),
         segment_(segment),
         output_(output),
-        context_{&model.shape(), model.weights(), workspace.activations(), &model.device().pool(), segment.causal != 0},
+        context_{&model.shape(),
+                 model.weights(),
+                 workspace.activations(),
+                 &model.device().pool(),
+                 model.device().place(),
+                 segment.causal != 0,
+                 output != nullptr && output->hidden != nullptr},
         hidden_(output == nullptr ? nullptr : output->hidden) {}
 
   void run() {
     prepare_blocks();
+    if (backend_.begin_segment != nullptr) {
+      const int32_t last = activate_blocks(shape_.num_layers - 1);
+      backend_.begin_segment(context_, workspace_.blocks.data(), segment_.batch_size, workspace_.active.data(), last);
+    }
     backend_.embed(context_, workspace_.blocks.data(), segment_.batch_size);
     copy_hidden(0);
     for (int32_t layer = 0; layer < shape_.num_layers; ++layer) {
@@ -39,7 +49,8 @@ class Run {
       backend_.feed_forward_block(context_, workspace_.active.data(), active);
       copy_hidden(layer + 1);
     }
-    write_next_memory();
+    backend_.write_memory(context_, workspace_.blocks.data(), segment_.batch_size);
+    if (backend_.end_segment != nullptr) backend_.end_segment(context_);
     if (wants_head(output_)) write_heads();
     for (int32_t b = 0; b < segment_.batch_size; ++b) {
       if (segment_.write_memory_start[b] >= 0) slots_.commit(segment_.slots[b]);
@@ -56,6 +67,8 @@ class Run {
       block.read_memory_start = shape_.num_mem_tokens > 0 ? segment_.read_memory_start[b] : -1;
       block.read_memory = block.read_memory_start >= 0 ? slots_.current(segment_.slots[b]) : nullptr;
       block.index = b;
+      block.write_memory_start = shape_.num_mem_tokens > 0 ? segment_.write_memory_start[b] : -1;
+      block.write_memory = block.write_memory_start >= 0 ? slots_.next(segment_.slots[b]) : nullptr;
     }
   }
 
@@ -86,16 +99,6 @@ class Run {
       const int32_t length = segment_.lengths[b];
       backend_.read_rows(context_, workspace_.blocks[b], {0, length}, values);
       std::fill(values + int64_t{length} * shape_.hidden_size, values + document_size, 0.0f);
-    }
-  }
-
-  void write_next_memory() {
-    if (shape_.num_mem_tokens == 0) return;
-    for (int32_t b = 0; b < segment_.batch_size; ++b) {
-      const int32_t start = segment_.write_memory_start[b];
-      if (start < 0) continue;
-      backend_.read_rows(context_, workspace_.blocks[b], {start, start + shape_.num_mem_tokens},
-                         slots_.next(segment_.slots[b]));
     }
   }
 
@@ -162,8 +165,9 @@ SegmentWorkspace::SegmentWorkspace(const Model &model, const rmt_memory_options 
       slot_taken(options.num_slots),
       max_input_length_(options.max_input_length),
       activations_(nullptr, model.device().backend().destroy_workspace) {
-  activations_.reset(model.device().backend().create_workspace(model.shape(), options.max_batch_size,
-                                                               options.max_input_length, model.device().threads()));
+  activations_.reset(model.device().backend().create_workspace(model.device().place(), model.shape(),
+                                                               options.max_batch_size, options.max_input_length,
+                                                               model.device().threads()));
   if (activations_ == nullptr) {
     fail(RMT_OUT_OF_MEMORY, "the workspace of a segment needs ", required_bytes(model, options),
          " bytes, and the system refused them");

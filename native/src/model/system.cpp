@@ -10,8 +10,6 @@
 #include <thread>
 #include <vector>
 
-#include "model/error.h"
-
 namespace rmt {
 
 namespace {
@@ -149,13 +147,6 @@ int32_t usable_threads(const std::string &root) {
   int64_t threads = affinity_processors();
   for (const ControlGroup &group : control_groups(root, "cpu")) threads = std::min(threads, group_processors(group));
   return static_cast<int32_t>(std::max<int64_t>(1, threads));
-}
-
-void require_memory(int64_t needed, const char *what) {
-  const int64_t available = available_memory_bytes();
-  if (needed > available) {
-    fail(RMT_OUT_OF_MEMORY, what, " needs ", needed, " bytes, and ", available, " bytes are available");
-  }
 }
 
 }  // namespace rmt

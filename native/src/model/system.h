@@ -13,8 +13,4 @@ int64_t available_memory_bytes(const std::string &root = "");
 // Threads that can run at the same time: processors of the affinity mask, cut by the control group's quota.
 int32_t usable_threads(const std::string &root = "");
 
-// Throws RMT_OUT_OF_MEMORY with both figures where `needed` bytes for `what` exceed what is available. Asked before
-// allocating: a kernel that overcommits would grant the memory and kill the process when it is touched.
-void require_memory(int64_t needed, const char *what);
-
 }  // namespace rmt

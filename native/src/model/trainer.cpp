@@ -6,7 +6,6 @@
 #include "model/config.h"
 #include "model/error.h"
 #include "model/exclusive.h"
-#include "model/system.h"
 
 namespace rmt {
 
@@ -53,7 +52,7 @@ void require_conceivable(const ModelShape &shape, const TapeLimits &limits, int3
 }
 
 ModelShape admitted_shape(const Device &device, const rmt_model_config *config, const rmt_trainer_options *options) {
-  require_memory(Trainer::required_bytes(device, config, options), "the trainer");
+  device.require_memory(Trainer::required_bytes(device, config, options), "the trainer");
   return validated_training_shape(config, options);
 }
 
@@ -106,9 +105,9 @@ Trainer::Trainer(std::shared_ptr<const Device> device, const rmt_model_config *c
       keep_average_(options->keep_average != 0),
       backend_(training_backend(*device_)),
       parameters_(make_parameters(shape_)),
-      weights_(backend_.create_trainer(shape_, keep_average_), backend_.destroy_trainer),
-      states_(options->num_states, state_size(shape_)),
-      scratch_(shape_, limits_, options->num_states) {
+      weights_(backend_.create_trainer(device_->place(), shape_, keep_average_), backend_.destroy_trainer),
+      states_(device_, options->num_states, state_size(shape_)),
+      scratch_(device_, shape_, limits_, options->num_states) {
   const auto require_granted = [&](const void *memory) {
     if (memory != nullptr) return;
     fail(RMT_OUT_OF_MEMORY, "the trainer needs ", required_bytes(*device_, config, options),
@@ -116,7 +115,8 @@ Trainer::Trainer(std::shared_ptr<const Device> device, const rmt_model_config *c
   };
   require_granted(weights_.get());
   for (int32_t i = 0; i < options->num_tapes; ++i) {
-    tapes_.push_back({{backend_.create_tape(shape_, limits_, device_->threads()), backend_.destroy_tape}, 0, -1});
+    tapes_.push_back(
+        {{backend_.create_tape(device_->place(), shape_, limits_, device_->threads()), backend_.destroy_tape}, 0, -1});
     require_granted(tapes_.back().activations.get());
   }
 }
@@ -127,6 +127,7 @@ TrainingContext Trainer::context(void *activations) const {
   context.trainer = weights_.get();
   context.tape = activations;
   context.pool = &device_->pool();
+  context.device = device_->place();
   return context;
 }
 
@@ -169,6 +170,7 @@ void Trainer::set_values(int32_t which, int32_t index, const float *values, int6
   }
   if (kind == Values::kWeights) ++weights_version_;
   backend_.write_values(shape_, weights_.get(), kind, parameter.tensor, parameter.layer, values, offset, count);
+  device_->require_working();
 }
 
 void Trainer::get_values(int32_t which, int32_t index, float *values, int64_t offset, int64_t count) {
@@ -176,6 +178,7 @@ void Trainer::get_values(int32_t which, int32_t index, float *values, int64_t of
   const Parameter &parameter = checked(which, index, values, offset, count);
   backend_.read_values(shape_, weights_.get(), static_cast<Values>(which), parameter.tensor, parameter.layer, values,
                        offset, count);
+  device_->require_working();
 }
 
 // ---- states ----
@@ -207,26 +210,30 @@ void Trainer::set_state(int32_t state, const float *values, int64_t count) {
   const Exclusive use(in_use_, "trainer");
   require_state_values(state, values, count);
   require_finite("state", state, values, count);
-  std::copy_n(values, count, states_.value(state));
+  states_.write_value(state, values);
+  device_->require_working();
 }
 
 void Trainer::get_state(int32_t state, float *values, int64_t count) {
   const Exclusive use(in_use_, "trainer");
   require_state_values(state, values, count);
-  std::copy_n(states_.value(state), count, values);
+  states_.read_value(state, values);
+  device_->require_working();
 }
 
 void Trainer::set_state_gradient(int32_t state, const float *values, int64_t count) {
   const Exclusive use(in_use_, "trainer");
   require_state_values(state, values, count);
   require_finite("the gradient of state", state, values, count);
-  std::copy_n(values, count, states_.gradient(state));
+  states_.write_gradient(state, values);
+  device_->require_working();
 }
 
 void Trainer::get_state_gradient(int32_t state, float *values, int64_t count) {
   const Exclusive use(in_use_, "trainer");
   require_state_values(state, values, count);
-  std::copy_n(states_.gradient(state), count, values);
+  states_.read_gradient(state, values);
+  device_->require_working();
 }
 
 void Trainer::clear_state_gradient(int32_t state) {
@@ -234,7 +241,8 @@ void Trainer::clear_state_gradient(int32_t state) {
   if (state != -1) require_state(state);
   const int32_t begin = state == -1 ? 0 : state;
   const int32_t end = state == -1 ? states_.num_states() : state + 1;
-  for (int32_t s = begin; s < end; ++s) std::fill_n(states_.gradient(s), states_.state_size(), 0.0f);
+  for (int32_t s = begin; s < end; ++s) states_.clear_gradient(s);
+  device_->require_working();
 }
 
 // ---- segments ----
@@ -251,12 +259,13 @@ void Trainer::forward(int32_t tape, const rmt_training_segment *segment, const r
   validate(shape_, limits_, states_, scratch_, segment, output);
   TrainingContext context = Trainer::context(kept.activations.get());
   context.dropout = {segment->hidden_dropout, segment->attention_dropout};
-  TrainingPass pass(backend_, context, states_, scratch_, *segment);
+  TrainingPass pass(*device_, context, states_, scratch_, *segment);
   pass.forward();
   kept.segment = fingerprint(shape_, *segment);
   kept.weights_version = weights_version_;
   pass.write_states();
   if (output != nullptr) pass.read_heads(*output);
+  device_->require_working();
 }
 
 void Trainer::backward(int32_t tape, const rmt_training_segment *segment, int32_t with_loss, int32_t recompute) {
@@ -280,13 +289,14 @@ void Trainer::backward(int32_t tape, const rmt_training_segment *segment, int32_
   }
   TrainingContext context = Trainer::context(kept.activations.get());
   context.dropout = {segment->hidden_dropout, segment->attention_dropout};
-  TrainingPass pass(backend_, context, states_, scratch_, *segment);
+  TrainingPass pass(*device_, context, states_, scratch_, *segment);
   if (recompute != 0) {
     pass.forward();
     kept.segment = segment_id;
     kept.weights_version = weights_version_;
   }
   pass.backward(with_loss != 0);
+  device_->require_working();
 }
 
 // ---- optimizer ----
@@ -314,6 +324,7 @@ double Trainer::step(const rmt_adamw *options) {
   validate(options);
   const TrainingContext context = Trainer::context(nullptr);
   const double norm = backend_.gradient_norm(context, options->gradient_scale);
+  device_->require_working();
   if (!std::isfinite(norm)) fail_naming_gradient(norm);
   AdamW adamw{};
   adamw.learning_rate = options->learning_rate;
@@ -330,6 +341,7 @@ double Trainer::step(const rmt_adamw *options) {
   ++weights_version_;
   backend_.update(context, adamw);
   backend_.clear_gradients(context);
+  device_->require_working();
   return norm;
 }
 

@@ -45,6 +45,7 @@ TrainingHeads::TrainingHeads(const ModelShape &shape, const TapeLimits &limits)
   const int64_t batch = limits.max_batch_size;
   const int64_t probe_rows = shape.num_probe_outputs > 0 ? kChunk : 0;
   documents_.resize(batch);
+  places_.resize(std::max(batch, probe_rows));
   for (auto *rows : {&rows_, &drows_}) rows->resize(std::max(batch, probe_rows) * hidden_size_);
   for (auto *rows : {&slopes_, &pooled_}) rows->resize(batch * hidden_size_);
   for (auto *rows : {&logits_, &dlogits_}) rows->resize(batch * num_labels_);
@@ -58,7 +59,7 @@ int64_t TrainingHeads::required_bytes(const ModelShape &shape, const TapeLimits 
   const int64_t floats = 2 * std::max(batch, probe_rows) * shape.hidden_size + 2 * batch * shape.hidden_size +
                          2 * batch * shape.num_labels + 2 * probe_rows * shape.num_probe_outputs;
   const int64_t integers = batch + (shape.num_probe_outputs > 0 ? max_probes(limits) : 0);
-  return 4 * (floats + integers);
+  return 4 * (floats + integers) + std::max(batch, probe_rows) * static_cast<int64_t>(sizeof(RowPlace));
 }
 
 // ---- pooler and classifier ----
@@ -81,11 +82,11 @@ int32_t TrainingHeads::gather_heads(const TrainingBackend &backend, const Traini
   int32_t count = 0;
   for (int32_t b = 0; b < segment.batch_size; ++b) {
     if (segment.head_position[b] < 0 || (labelled_only && segment.labels[b] < 0)) continue;
-    backend.read_row(context, blocks[b], context.shape->num_layers, segment.head_position[b],
-                     rows_.data() + int64_t{count} * hidden_size_);
+    places_[count] = {&blocks[b], context.shape->num_layers, segment.head_position[b]};
     documents_[count++] = b;
   }
   if (count == 0) return 0;
+  backend.read_rows(context, places_.data(), count, rows_.data());
   backend.rows_linear(context, Tensor::kPoolerWeight, Tensor::kPoolerBias, 0, hidden_size_, rows_.data(), count,
                       slopes_.data());
   for (int32_t r = 0; r < count; ++r) {
@@ -145,10 +146,7 @@ void TrainingHeads::labels_backward(const TrainingBackend &backend, const Traini
   std::copy_n(drows_.data(), int64_t{count} * hidden_size_, dpooler);
   backend.rows_linear_backward(context, Tensor::kPoolerWeight, Tensor::kPoolerBias, 0, hidden_size_, rows_.data(),
                                dpooler, count, drows_.data());
-  for (int32_t r = 0; r < count; ++r) {
-    const int32_t b = documents_[r];
-    backend.add_to_dx(context, blocks[b], segment.head_position[b], drows_.data() + int64_t{r} * hidden_size_);
-  }
+  backend.add_to_dx(context, places_.data(), count, drows_.data());
 }
 
 // ---- probes ----
@@ -178,9 +176,9 @@ void TrainingHeads::for_each_chunk(const TrainingBackend &backend, const Trainin
     if (level == kAllLevels || level == first.level) {
       for (int32_t r = 0; r < end - begin; ++r) {
         const rmt_probe_row &probe = segment.probes[sorted_[begin + r]];
-        backend.read_row(context, blocks[probe.document], probe.level, probe.position,
-                         rows_.data() + int64_t{r} * hidden_size_);
+        places_[r] = {&blocks[probe.document], probe.level, probe.position};
       }
+      backend.read_rows(context, places_.data(), end - begin, rows_.data());
       backend.rows_linear(context, Tensor::kProbeWeight, Tensor::kProbeBias, first.first_output, first.num_outputs,
                           rows_.data(), end - begin, outputs_.data());
       visit(sorted_.data() + begin, end - begin);
@@ -220,10 +218,7 @@ void TrainingHeads::probes_backward(const TrainingBackend &backend, const Traini
     }
     backend.rows_linear_backward(context, Tensor::kProbeWeight, Tensor::kProbeBias, first.first_output,
                                  first.num_outputs, rows_.data(), doutputs_.data(), count, drows_.data());
-    for (int32_t r = 0; r < count; ++r) {
-      const rmt_probe_row &probe = segment.probes[probes[r]];
-      backend.add_to_dx(context, blocks[probe.document], probe.position, drows_.data() + int64_t{r} * hidden_size_);
-    }
+    backend.add_to_dx(context, places_.data(), count, drows_.data());
   });
 }
 

@@ -46,6 +46,7 @@ class TrainingHeads {
   int32_t hidden_size_;
   int32_t num_labels_;
   std::vector<int32_t> documents_;  // (max_batch_size): those whose head rows were gathered
+  std::vector<RowPlace> places_;    // (chunk or max_batch_size): where the gathered rows are
   std::vector<float> rows_;         // (chunk or max_batch_size, H): levels' rows, like the next
   std::vector<float> drows_;
   std::vector<float> slopes_;    // (max_batch_size, H): the pooler before tanh, then the slope of tanh there

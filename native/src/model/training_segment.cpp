@@ -6,36 +6,40 @@
 
 namespace rmt {
 
-TrainingScratch::TrainingScratch(const ModelShape &shape, const TapeLimits &limits, int32_t num_states)
+namespace {
+
+int64_t state_size(const ModelShape &shape) { return int64_t{shape.num_mem_tokens} * shape.hidden_size; }
+
+}  // namespace
+
+TrainingScratch::TrainingScratch(const std::shared_ptr<const Device> &device, const ModelShape &shape,
+                                 const TapeLimits &limits, int32_t num_states)
     : blocks(limits.max_batch_size),
       active(limits.max_batch_size),
       highest_level(limits.max_batch_size),
-      initial_memory(int64_t{shape.num_mem_tokens} * shape.hidden_size),
-      dinitial_memory(initial_memory.size()),
-      dread_memory(limits.max_batch_size * initial_memory.size()),
+      initial_memory(device, state_size(shape), "the initial memory"),
+      dinitial_memory(device, state_size(shape), "the gradient of the initial memory"),
+      dread_memory(device, limits.max_batch_size * state_size(shape), "the gradients of read memory"),
       state_written(num_states),
       heads(shape, limits) {}
 
 int64_t TrainingScratch::required_bytes(const ModelShape &shape, const TapeLimits &limits, int32_t num_states) {
-  const int64_t state_size = int64_t{shape.num_mem_tokens} * shape.hidden_size;
   return limits.max_batch_size * static_cast<int64_t>(2 * sizeof(TrainingBlock) + sizeof(int32_t)) +
-         (2 + limits.max_batch_size) * state_size * static_cast<int64_t>(sizeof(float)) + num_states +
+         (2 + limits.max_batch_size) * state_size(shape) * static_cast<int64_t>(sizeof(float)) + num_states +
          TrainingHeads::required_bytes(shape, limits);
 }
 
-TrainingPass::TrainingPass(const TrainingBackend &backend, const TrainingContext &context, TrainingStates &states,
+TrainingPass::TrainingPass(const Device &device, const TrainingContext &context, TrainingStates &states,
                            TrainingScratch &scratch, const rmt_training_segment &segment)
     : shape_(*context.shape),
-      backend_(backend),
+      backend_(*device.backend().training),
+      memory_(*device.backend().memory),
       context_(context),
       states_(states),
       scratch_(scratch),
       segment_(segment) {
   const int64_t state_size = states.state_size();
-  if (state_size > 0) {
-    backend_.read_values(shape_, context.trainer, Values::kWeights, Tensor::kMemory, 0, scratch.initial_memory.data(),
-                         0, state_size);
-  }
+  if (state_size > 0) backend_.read_initial_memory(context, scratch.initial_memory.data());
   for (int32_t b = 0; b < segment.batch_size; ++b) {
     TrainingBlock &block = scratch.blocks[b];
     block = TrainingBlock{};
@@ -49,8 +53,16 @@ TrainingPass::TrainingPass(const TrainingBackend &backend, const TrainingContext
     }
     block.index = b;
     block.dropout_key = segment.dropout_keys == nullptr ? 0 : segment.dropout_keys[b];
+    block.write_memory_start = -1;
+    if (segment.write_state[b] >= 0) {
+      block.write_memory_start = segment.write_memory_start[b];
+      block.write_memory = states.value(segment.write_state[b]);
+      block.dwrite_memory = states.gradient(segment.write_state[b]);
+    }
   }
   scratch.heads.begin(segment);
+  const int32_t last = activate_blocks(shape_.num_layers - 1);
+  backend_.begin_segment(context_, scratch_.blocks.data(), segment_.batch_size, scratch_.active.data(), last);
 }
 
 // Fills scratch.active with the blocks of a layer and returns their number. In the last layer only rows that somebody
@@ -72,7 +84,6 @@ int32_t TrainingPass::activate_blocks(int32_t layer) {
 }
 
 void TrainingPass::forward() {
-  backend_.begin_segment(context_, scratch_.blocks.data(), segment_.batch_size);
   backend_.embed(context_, scratch_.blocks.data(), segment_.batch_size);
   for (int32_t layer = 0; layer < shape_.num_layers; ++layer) {
     const int32_t active = activate_blocks(layer);
@@ -81,16 +92,7 @@ void TrainingPass::forward() {
   }
 }
 
-void TrainingPass::write_states() {
-  for (int32_t b = 0; b < segment_.batch_size; ++b) {
-    if (segment_.write_state[b] < 0) continue;
-    float *state = states_.value(segment_.write_state[b]);
-    for (int32_t m = 0; m < shape_.num_mem_tokens; ++m) {
-      backend_.read_row(context_, scratch_.blocks[b], shape_.num_layers, segment_.write_memory_start[b] + m,
-                        state + int64_t{m} * shape_.hidden_size);
-    }
-  }
-}
+void TrainingPass::write_states() { backend_.write_memory(context_, scratch_.blocks.data(), segment_.batch_size); }
 
 void TrainingPass::read_heads(const rmt_training_output &output) {
   scratch_.heads.read_labels(backend_, context_, scratch_.blocks.data(), segment_, output);
@@ -124,42 +126,30 @@ int32_t TrainingPass::activate_blocks_below(int32_t level) {
   return static_cast<int32_t>(end - scratch_.active.begin());
 }
 
-void TrainingPass::add_state_gradients() {
-  for (int32_t b = 0; b < segment_.batch_size; ++b) {
-    if (segment_.write_state[b] < 0) continue;
-    const float *gradient = states_.gradient(segment_.write_state[b]);
-    for (int32_t m = 0; m < shape_.num_mem_tokens; ++m) {
-      backend_.add_to_dx(context_, scratch_.blocks[b], segment_.write_memory_start[b] + m,
-                         gradient + int64_t{m} * shape_.hidden_size);
-    }
-  }
-}
-
 // The gradients of what was read, document after document, so that the order of sums is fixed.
 void TrainingPass::add_read_gradients() {
   const int64_t size = states_.state_size();
   bool initial_memory_is_read = false;
-  std::fill(scratch_.dinitial_memory.begin(), scratch_.dinitial_memory.end(), 0.0f);
   for (int32_t b = 0; b < segment_.batch_size; ++b) {
     const TrainingBlock &block = scratch_.blocks[b];
     if (block.read_memory_start < 0 || scratch_.highest_level[b] < 0) continue;
     const int32_t state = segment_.read_state[b];
-    initial_memory_is_read |= state < 0;
-    float *sum = state >= 0 ? states_.gradient(state) : scratch_.dinitial_memory.data();
-    for (int64_t i = 0; i < size; ++i) sum[i] += block.dread_memory[i];
+    if (state >= 0) {
+      memory_.add(context_.device, states_.gradient(state), block.dread_memory, size);
+      continue;
+    }
+    const auto put = initial_memory_is_read ? memory_.add : memory_.copy;
+    put(context_.device, scratch_.dinitial_memory.data(), block.dread_memory, size);
+    initial_memory_is_read = true;
   }
-  if (!initial_memory_is_read) return;
-  float *gradient = scratch_.initial_memory.data();  // the values themselves are not needed any more
-  backend_.read_values(shape_, context_.trainer, Values::kGradients, Tensor::kMemory, 0, gradient, 0, size);
-  for (int64_t i = 0; i < size; ++i) gradient[i] += scratch_.dinitial_memory[i];
-  backend_.write_values(shape_, context_.trainer, Values::kGradients, Tensor::kMemory, 0, gradient, 0, size);
+  if (initial_memory_is_read) backend_.add_initial_memory_gradient(context_, scratch_.dinitial_memory.data());
 }
 
 void TrainingPass::backward(bool with_loss) {
   TrainingBlock *blocks = scratch_.blocks.data();
   find_highest_levels(with_loss);
   backend_.clear_dx(context_, blocks, segment_.batch_size);
-  add_state_gradients();
+  backend_.add_memory_gradients(context_, blocks, segment_.batch_size);
   if (with_loss) scratch_.heads.labels_backward(backend_, context_, blocks, segment_);
   for (int32_t level = shape_.num_layers; level >= 0; --level) {
     if (with_loss) scratch_.heads.probes_backward(backend_, context_, blocks, segment_, level);

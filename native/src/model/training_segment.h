@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/training.h"
+#include "model/device.h"
 #include "model/training_heads.h"
 #include "rmt/rmt.h"
 
@@ -13,39 +14,51 @@ namespace rmt {
 // Memory states, (M, H) each, and their gradients.
 class TrainingStates {
  public:
-  TrainingStates(int32_t num_states, int64_t state_size)
+  TrainingStates(std::shared_ptr<const Device> device, int32_t num_states, int64_t state_size)
       : num_states_(num_states),
         state_size_(state_size),
-        values_(num_states * state_size),
-        gradients_(num_states * state_size) {}
+        values_(device, num_states * state_size, "the memory states"),
+        gradients_(device, num_states * state_size, "the gradients of the memory states"),
+        zeros_(state_size) {}
 
   static int64_t required_bytes(int32_t num_states, int64_t state_size) {
-    return 2 * num_states * state_size * static_cast<int64_t>(sizeof(float));
+    return (int64_t{2} * num_states + 1) * state_size * static_cast<int64_t>(sizeof(float));
   }
 
   int32_t num_states() const { return num_states_; }
   int64_t state_size() const { return state_size_; }
+  // Where the device finds them.
   float *value(int32_t state) { return values_.data() + state * state_size_; }
   float *gradient(int32_t state) { return gradients_.data() + state * state_size_; }
+
+  void write_value(int32_t state, const float *values) { values_.write(state * state_size_, values, state_size_); }
+  void read_value(int32_t state, float *values) const { values_.read(state * state_size_, values, state_size_); }
+  void write_gradient(int32_t state, const float *values) {
+    gradients_.write(state * state_size_, values, state_size_);
+  }
+  void read_gradient(int32_t state, float *values) const { gradients_.read(state * state_size_, values, state_size_); }
+  void clear_gradient(int32_t state) { write_gradient(state, zeros_.data()); }
 
  private:
   int32_t num_states_;
   int64_t state_size_;
-  std::vector<float> values_;
-  std::vector<float> gradients_;
+  DeviceFloats values_;
+  DeviceFloats gradients_;
+  std::vector<float> zeros_;
 };
 
 // Everything that a segment call writes on the way but the tape, allocated once: a call allocates nothing.
 struct TrainingScratch {
-  TrainingScratch(const ModelShape &shape, const TapeLimits &limits, int32_t num_states);
+  TrainingScratch(const std::shared_ptr<const Device> &device, const ModelShape &shape, const TapeLimits &limits,
+                  int32_t num_states);
   static int64_t required_bytes(const ModelShape &shape, const TapeLimits &limits, int32_t num_states);
 
   std::vector<TrainingBlock> blocks;   // (max_batch_size): one per document
   std::vector<TrainingBlock> active;   // (max_batch_size): those that take part in the running operation
   std::vector<int32_t> highest_level;  // (max_batch_size): where gradients enter each document; -1: nowhere
-  std::vector<float> initial_memory;   // (M, H)
-  std::vector<float> dinitial_memory;  // (M, H)
-  std::vector<float> dread_memory;     // (max_batch_size, M, H)
+  DeviceFloats initial_memory;         // (M, H)
+  DeviceFloats dinitial_memory;        // (M, H)
+  DeviceFloats dread_memory;           // (max_batch_size, M, H)
   std::vector<uint8_t> state_written;  // (num_states): all 0 between calls
   TrainingHeads heads;
 };
@@ -60,8 +73,8 @@ uint64_t fingerprint(const ModelShape &shape, const rmt_training_segment &segmen
 // One validated segment. The forward has run on the tape of `context` before its backward does.
 class TrainingPass {
  public:
-  TrainingPass(const TrainingBackend &backend, const TrainingContext &context, TrainingStates &states,
-               TrainingScratch &scratch, const rmt_training_segment &segment);
+  TrainingPass(const Device &device, const TrainingContext &context, TrainingStates &states, TrainingScratch &scratch,
+               const rmt_training_segment &segment);
 
   // Embedding and layers.
   void forward();
@@ -75,11 +88,11 @@ class TrainingPass {
   int32_t activate_blocks(int32_t layer);
   int32_t activate_blocks_below(int32_t level);
   void find_highest_levels(bool with_loss);
-  void add_state_gradients();
   void add_read_gradients();
 
   const ModelShape &shape_;
   const TrainingBackend &backend_;
+  const DeviceMemory &memory_;
   const TrainingContext &context_;
   TrainingStates &states_;
   TrainingScratch &scratch_;

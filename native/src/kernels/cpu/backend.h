@@ -11,6 +11,7 @@
 #include "kernels/cpu/rows.h"
 #include "kernels/cpu/tasks.h"
 #include "kernels/cpu/training.h"
+#include "kernels/host_memory.h"
 #include "kernels/thread_pool.h"
 
 #define RMT_JOIN_(a, b) a##b
@@ -31,7 +32,7 @@ int64_t weights_bytes(const ModelShape &shape) {
   return WeightsLayout(shape).floats * static_cast<int64_t>(sizeof(float));
 }
 
-void *create_weights(const ModelShape &shape) { return allocate_zeroed(weights_bytes(shape)); }
+void *create_weights(void *, const ModelShape &shape) { return allocate_zeroed(weights_bytes(shape)); }
 
 void destroy_weights(void *weights) { release(weights); }
 
@@ -57,7 +58,8 @@ int64_t workspace_bytes(const ModelShape &shape, int32_t max_batch_size, int32_t
   return workspace_layout(shape, max_batch_size, max_input_length, threads).bytes;
 }
 
-void *create_workspace(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length, int32_t threads) {
+void *create_workspace(void *, const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length,
+                       int32_t threads) {
   const Workspace layout = workspace_layout(shape, max_batch_size, max_input_length, threads);
   void *memory = allocate_zeroed(layout.bytes);
   if (memory != nullptr) memcpy(memory, &layout, sizeof(layout));
@@ -265,6 +267,14 @@ void read_rows(const SegmentContext &context, const RowBlock &block, RowRange ro
   }
 }
 
+void write_memory(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+  for (int32_t b = 0; b < num_blocks; ++b) {
+    const int32_t start = blocks[b].write_memory_start;
+    if (start < 0) continue;
+    read_rows(context, blocks[b], {start, start + context.shape->num_mem_tokens}, blocks[b].write_memory);
+  }
+}
+
 void classify(const SegmentContext &context, const float *hidden, float *pooled, float *logits) {
   const Job job(context, nullptr);
   const int32_t columns = context.shape->hidden_size;
@@ -292,9 +302,10 @@ void classify(const SegmentContext &context, const float *hidden, float *pooled,
 }
 
 const Backend kBackend = {
-    RMT_QUOTE(RMT_ISA), &kTraining,      weights_bytes,    create_weights,    destroy_weights, write_tensor,
-    read_tensor,        workspace_bytes, create_workspace, destroy_workspace, embed,           attention_block,
-    feed_forward_block, read_rows,       classify,
+    RMT_QUOTE(RMT_ISA), &kHostMemory, &kTraining,  weights_bytes,   create_weights,
+    destroy_weights,    write_tensor, read_tensor, workspace_bytes, create_workspace,
+    destroy_workspace,  nullptr,      nullptr,     embed,           attention_block,
+    feed_forward_block, write_memory, read_rows,   classify,
 };
 
 }  // namespace

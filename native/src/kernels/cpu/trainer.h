@@ -98,7 +98,7 @@ inline int64_t trainer_bytes(const ModelShape &shape, bool keep_average) {
   return trainer_layout(shape, keep_average).bytes;
 }
 
-inline void *create_trainer(const ModelShape &shape, bool keep_average) {
+inline void *create_trainer(void *, const ModelShape &shape, bool keep_average) {
   const Trainer layout = trainer_layout(shape, keep_average);
   void *memory = allocate_zeroed(layout.bytes);
   if (memory == nullptr) return nullptr;
@@ -145,6 +145,21 @@ inline void read_values(const ModelShape &shape, const void *trainer, Values whi
   for_each_run(shape, tensor, layer, offset, count, [&](int64_t place, int64_t stride, int64_t first, int64_t length) {
     for (int64_t i = 0; i < length; ++i) values[first + i] = base[place + i * stride];
   });
+}
+
+inline void read_initial_memory(const TrainingContext &context, float *state) {
+  const ModelShape &shape = *context.shape;
+  read_values(shape, context.trainer, Values::kWeights, Tensor::kMemory, 0, state, 0,
+              tensor_shape(shape, Tensor::kMemory).floats());
+}
+
+inline void add_initial_memory_gradient(const TrainingContext &context, const float *dstate) {
+  const ModelShape &shape = *context.shape;
+  float *base = static_cast<Trainer *>(context.trainer)->of(Values::kGradients);
+  for_each_run(shape, Tensor::kMemory, 0, 0, tensor_shape(shape, Tensor::kMemory).floats(),
+               [&](int64_t place, int64_t stride, int64_t first, int64_t length) {
+                 for (int64_t i = 0; i < length; ++i) base[place + i * stride] += dstate[first + i];
+               });
 }
 
 }  // namespace

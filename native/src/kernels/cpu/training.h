@@ -16,7 +16,7 @@ inline int64_t tape_bytes(const ModelShape &shape, const TapeLimits &limits, int
   return tape_layout(shape, limits, threads).bytes;
 }
 
-inline void *create_tape(const ModelShape &shape, const TapeLimits &limits, int32_t threads) {
+inline void *create_tape(void *, const ModelShape &shape, const TapeLimits &limits, int32_t threads) {
   const Tape layout = tape_layout(shape, limits, threads);
   void *memory = allocate_zeroed(layout.bytes);
   if (memory != nullptr) memcpy(memory, &layout, sizeof(layout));
@@ -25,7 +25,8 @@ inline void *create_tape(const ModelShape &shape, const TapeLimits &limits, int3
 
 inline void destroy_tape(void *tape) { release(tape); }
 
-inline void begin_segment(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+inline void begin_segment(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks,
+                          const TrainingBlock *, int32_t) {
   Tape &tape = *static_cast<Tape *>(context.tape);
   TapeDocument *documents = tape.document_list();
   TapeChunk *chunks = tape.chunk_list();
@@ -58,6 +59,24 @@ inline void read_row(const TrainingContext &context, const TrainingBlock &block,
   for (int32_t c = 0; c < context.shape->hidden_size; ++c) values[c] = x[c * kRows];
 }
 
+inline void read_rows_at(const TrainingContext &context, const RowPlace *places, int32_t num_places, float *values) {
+  for (int32_t i = 0; i < num_places; ++i) {
+    read_row(context, *places[i].block, places[i].level, places[i].position,
+             values + static_cast<int64_t>(i) * context.shape->hidden_size);
+  }
+}
+
+inline void write_memory_rows(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+  const ModelShape &shape = *context.shape;
+  for (int32_t b = 0; b < num_blocks; ++b) {
+    if (blocks[b].write_memory_start < 0) continue;
+    for (int32_t m = 0; m < shape.num_mem_tokens; ++m) {
+      read_row(context, blocks[b], shape.num_layers, blocks[b].write_memory_start + m,
+               blocks[b].write_memory + static_cast<int64_t>(m) * shape.hidden_size);
+    }
+  }
+}
+
 inline void clear_dx_task(void *context, int index, int) {
   const TrainingJob &job = *static_cast<const TrainingJob *>(context);
   const PanelTask &task = job.panel_tasks(false)[index];
@@ -70,12 +89,29 @@ inline void clear_dx(const TrainingContext &context, const TrainingBlock *, int3
   context.pool->run(job.list_panels(false, 0, job.tape->num_chunks), clear_dx_task, &job);
 }
 
-inline void add_to_dx(const TrainingContext &context, const TrainingBlock &block, int32_t position,
-                      const float *values) {
+inline void add_row_to_dx(const TrainingContext &context, const TrainingBlock &block, int32_t position,
+                          const float *values) {
   Tape &tape = *static_cast<Tape *>(context.tape);
   const int32_t row = tape.document_list()[block.index].first_row + position;
   float *dx = tape.dx_of(row / kRows) + row % kRows;
   for (int32_t c = 0; c < context.shape->hidden_size; ++c) dx[c * kRows] += values[c];
+}
+
+inline void add_to_dx(const TrainingContext &context, const RowPlace *places, int32_t num_places, const float *values) {
+  for (int32_t i = 0; i < num_places; ++i) {
+    add_row_to_dx(context, *places[i].block, places[i].position,
+                  values + static_cast<int64_t>(i) * context.shape->hidden_size);
+  }
+}
+
+inline void add_memory_gradients(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+  for (int32_t b = 0; b < num_blocks; ++b) {
+    if (blocks[b].dwrite_memory == nullptr) continue;
+    for (int32_t m = 0; m < context.shape->num_mem_tokens; ++m) {
+      add_row_to_dx(context, blocks[b], blocks[b].write_memory_start + m,
+                    blocks[b].dwrite_memory + static_cast<int64_t>(m) * context.shape->hidden_size);
+    }
+  }
 }
 
 // ---- small linears ----------------------------------------------------------------------------------------------
@@ -122,11 +158,15 @@ const TrainingBackend kTraining = {
     create_tape,
     destroy_tape,
     begin_segment,
+    read_initial_memory,
+    add_initial_memory_gradient,
     training_embed,
     training_attention_block,
     training_feed_forward_block,
-    read_row,
+    write_memory_rows,
+    read_rows_at,
     clear_dx,
+    add_memory_gradients,
     add_to_dx,
     feed_forward_backward,
     attention_backward,

@@ -112,8 +112,8 @@ struct HeadRows {
   int64_t row_stride;
 };
 
-// `q` and `out` are on compact rows, `k` and `v` on all rows. `mask` drops attention weights; its site is that of head 0.
-// out is zero where a compact row has no row. `log_sum_exp` (rows, NH) may be null.
+// `q` and `out` are on compact rows, `k` and `v` on all rows. `mask` drops attention weights; its site is that of head
+// 0. out is zero where a compact row has no row. `log_sum_exp` (rows, NH) may be null.
 void attention(cudaStream_t stream, const Documents &documents, const Rows &rows, const AttentionShape &shape,
                const HeadRows &q, const HeadRows &k, const HeadRows &v, const Mask &mask, float *log_sum_exp,
                float *out /* (rows, H) */);
@@ -133,8 +133,8 @@ void gather(cudaStream_t stream, const float *x, const int32_t *rows, int64_t co
 void scatter(cudaStream_t stream, const float *in, const int32_t *rows, int64_t count, int32_t hidden_size,
              bool accumulate, float *x);
 // x[rows[i]] += in[i] in the order of i; rows may repeat.
-void scatter_add_in_order(cudaStream_t stream, const float *in, const int32_t *rows, int64_t count,
-                          int32_t hidden_size, float *x);
+void scatter_add_in_order(cudaStream_t stream, const float *in, const int32_t *rows, int64_t count, int32_t hidden_size,
+                          float *x);
 // target[b] = the M rows of x from row memory_row[b] on; nothing where memory_row[b] is -1.
 void read_memory_rows(cudaStream_t stream, const float *x, const int32_t *memory_row /* (count) */, int32_t count,
                       int32_t num_mem_tokens, int32_t hidden_size, float *const *target /* (count): (M, H) */);
@@ -171,7 +171,7 @@ struct AdamWStep {
   double beta1;
   double beta2;
   double epsilon;
-  double decay;              // learning_rate x weight_decay; 0 for tensors that are spared
+  double decay;  // learning_rate x weight_decay; 0 for tensors that are spared
   double gradient_scale;
   double clip_value;         // 0: not
   double clip_norm;          // 0: not; else `squares` holds the sum of squares behind clip_value

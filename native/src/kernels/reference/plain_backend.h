@@ -8,6 +8,7 @@
 #include <new>
 #include <vector>
 
+#include "kernels/host_memory.h"
 #include "kernels/kernels.h"
 #include "kernels/reference/plain_rows.h"
 #include "kernels/reference/plain_tensors.h"
@@ -20,6 +21,7 @@ class PlainBackend : private PlainRows<Real> {
  public:
   static Backend make(const char *name) {
     return Backend{name,
+                   &kHostMemory,
                    PlainTraining<Real>::table(),
                    weights_bytes,
                    create_weights,
@@ -29,9 +31,12 @@ class PlainBackend : private PlainRows<Real> {
                    workspace_bytes,
                    create_workspace,
                    destroy_workspace,
+                   nullptr,
+                   nullptr,
                    embed,
                    attention_block,
                    feed_forward_block,
+                   write_memory,
                    read_rows,
                    classify};
   }
@@ -50,7 +55,7 @@ class PlainBackend : private PlainRows<Real> {
 
   static int64_t weights_bytes(const ModelShape &shape) { return Weights::bytes(shape); }
 
-  static void *create_weights(const ModelShape &shape) {
+  static void *create_weights(void *, const ModelShape &shape) {
     try {
       return new Weights(shape);
     } catch (const std::bad_alloc &) {
@@ -96,7 +101,8 @@ class PlainBackend : private PlainRows<Real> {
     return static_cast<int64_t>(sizeof(Workspace)) + reals * static_cast<int64_t>(sizeof(Real));
   }
 
-  static void *create_workspace(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length, int32_t) {
+  static void *create_workspace(void *, const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length,
+                                int32_t) {
     auto *workspace = new (std::nothrow) Workspace;
     if (workspace == nullptr) return nullptr;
     try {
@@ -220,6 +226,14 @@ class PlainBackend : private PlainRows<Real> {
     const int64_t hidden = context.shape->hidden_size;
     const Real *x = static_cast<Workspace *>(context.workspace)->rows(*context.shape, block.index);
     for (int64_t i = rows.begin * hidden; i < rows.end * hidden; ++i) *values++ = static_cast<float>(x[i]);
+  }
+
+  static void write_memory(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
+    for (int32_t b = 0; b < num_blocks; ++b) {
+      const int32_t start = blocks[b].write_memory_start;
+      if (start < 0) continue;
+      read_rows(context, blocks[b], {start, start + context.shape->num_mem_tokens}, blocks[b].write_memory);
+    }
   }
 
   static void classify(const SegmentContext &context, const float *hidden, float *pooled, float *logits) {

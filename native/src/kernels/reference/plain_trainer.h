@@ -53,7 +53,7 @@ struct PlainOptimizer {
            (keep_average ? 4 : 3) * PlainTensors<float>::bytes(shape);
   }
 
-  static void *create_trainer(const ModelShape &shape, bool keep_average) {
+  static void *create_trainer(void *, const ModelShape &shape, bool keep_average) {
     try {
       return new Trainer(shape, keep_average);
     } catch (const std::bad_alloc &) {
@@ -81,6 +81,18 @@ struct PlainOptimizer {
     } else {
       kept.kept(which).read(shape, tensor, layer, values, offset, count);
     }
+  }
+
+  static void read_initial_memory(const TrainingContext &context, float *state) {
+    const ModelShape &shape = *context.shape;
+    read_values(shape, context.trainer, Values::kWeights, Tensor::kMemory, 0, state, 0,
+                int64_t{shape.num_mem_tokens} * shape.hidden_size);
+  }
+
+  static void add_initial_memory_gradient(const TrainingContext &context, const float *dstate) {
+    const ModelShape &shape = *context.shape;
+    Real *gradient = static_cast<Trainer *>(context.trainer)->gradients.get(Tensor::kMemory);
+    for (int64_t i = 0; i < int64_t{shape.num_mem_tokens} * shape.hidden_size; ++i) gradient[i] += dstate[i];
   }
 
   static void clear_gradients(const TrainingContext &context) {

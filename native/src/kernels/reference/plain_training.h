@@ -30,11 +30,15 @@ class PlainTraining : private PlainRows<Real> {
                                              create_tape,
                                              destroy_tape,
                                              begin_segment,
+                                             Optimizer::read_initial_memory,
+                                             Optimizer::add_initial_memory_gradient,
                                              embed,
                                              attention_block,
                                              feed_forward_block,
-                                             read_row,
+                                             write_memory,
+                                             read_rows,
                                              clear_dx,
+                                             add_memory_gradients,
                                              add_to_dx,
                                              feed_forward_backward,
                                              attention_backward,
@@ -67,13 +71,14 @@ class PlainTraining : private PlainRows<Real> {
     return Tape::bytes(shape, limits);
   }
 
-  static void *create_tape(const ModelShape &shape, const TapeLimits &limits, int32_t) {
+  static void *create_tape(void *, const ModelShape &shape, const TapeLimits &limits, int32_t) {
     return Tape::create(shape, limits);
   }
 
   static void destroy_tape(void *tape) { delete static_cast<Tape *>(tape); }
 
-  static void begin_segment(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+  static void begin_segment(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks,
+                            const TrainingBlock *, int32_t) {
     int64_t row = 0;
     for (int32_t b = 0; b < num_blocks; ++b) {
       static_cast<Tape *>(context.tape)->begin[blocks[b].index] = row;
@@ -300,6 +305,23 @@ class PlainTraining : private PlainRows<Real> {
     for (int64_t h = 0; h < job.hidden; ++h) values[h] = static_cast<float>(x[h]);
   }
 
+  static void read_rows(const TrainingContext &context, const RowPlace *places, int32_t num_places, float *values) {
+    for (int64_t i = 0; i < num_places; ++i) {
+      read_row(context, *places[i].block, places[i].level, places[i].position, values + i * context.shape->hidden_size);
+    }
+  }
+
+  static void write_memory(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    const ModelShape &shape = *context.shape;
+    for (int32_t b = 0; b < num_blocks; ++b) {
+      if (blocks[b].write_memory_start < 0) continue;
+      for (int32_t m = 0; m < shape.num_mem_tokens; ++m) {
+        read_row(context, blocks[b], shape.num_layers, blocks[b].write_memory_start + m,
+                 blocks[b].write_memory + int64_t{m} * shape.hidden_size);
+      }
+    }
+  }
+
   // ---- backward ----
 
   static void clear_dx(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
@@ -307,11 +329,25 @@ class PlainTraining : private PlainRows<Real> {
                  [&](const Job &job) { std::fill_n(job.row(job.tape.dx, 0), job.block.length * job.hidden, Real{0}); });
   }
 
-  static void add_to_dx(const TrainingContext &context, const TrainingBlock &block, int32_t position,
-                        const float *values) {
-    const Job job(context, block);
+  static void add_row_to_dx(const Job &job, int32_t position, const float *values) {
     Real *dx = job.row(job.tape.dx, position);
     for (int64_t h = 0; h < job.hidden; ++h) dx[h] += values[h];
+  }
+
+  static void add_to_dx(const TrainingContext &context, const RowPlace *places, int32_t num_places,
+                        const float *values) {
+    for (int64_t i = 0; i < num_places; ++i) {
+      add_row_to_dx(Job(context, *places[i].block), places[i].position, values + i * context.shape->hidden_size);
+    }
+  }
+
+  static void add_memory_gradients(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+    for_each_job(context, blocks, num_blocks, [&](const Job &job) {
+      if (job.block.dwrite_memory == nullptr) return;
+      for (int32_t m = 0; m < context.shape->num_mem_tokens; ++m) {
+        add_row_to_dx(job, job.block.write_memory_start + m, job.block.dwrite_memory + m * job.hidden);
+      }
+    });
   }
 
   static void feed_forward_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
