@@ -1,5 +1,4 @@
-// cuda_norm_test.cpp - the CUDA embedding, LayerNorm, dropout of rows and GELU, and their backwards, against plain
-// loops.
+// cuda_norm_test.cpp - the CUDA embedding, LayerNorm and its backward, and dropout of rows, against plain loops.
 #include <vector>
 
 #include "cuda_batch.h"
@@ -291,7 +290,7 @@ TEST("LayerNorm keeps its digits far from zero") {
   comparison.check();
 }
 
-// ---- dropout and GELU ----
+// ---- dropout ----
 
 TEST("rows are dropped as dropout.h says") {
   for (const int32_t hidden_size : kHiddenSizes) {
@@ -312,6 +311,109 @@ TEST("rows are dropped as dropout.h says") {
         }
       }
     }
+  }
+}
+
+// ---- backward ----
+
+// dx, and the gradients that it adds to.
+template <typename Real>
+struct NormGradients {
+  std::vector<Real> dx;
+  std::vector<Real> dweight;
+  std::vector<Real> dbias;
+};
+
+struct BackwardInputs {
+  int64_t rows;
+  std::vector<float> weight;
+  std::vector<float> normalized;
+  std::vector<float> scale;
+  std::vector<float> dy;
+  std::vector<float> dweight;
+  std::vector<float> dbias;
+
+  BackwardInputs(int64_t of_rows, int32_t hidden_size)
+      : rows(of_rows),
+        weight(NormParameters(hidden_size).weight),
+        normalized(random_values(rows * hidden_size, 1, 1.7f)),
+        scale(random_values(rows, 2)),
+        dy(random_values(rows * hidden_size, 3)),
+        dweight(random_values(hidden_size, 4)),
+        dbias(random_values(hidden_size, 5)) {
+    for (float &value : scale) value += 1.5f;
+  }
+};
+
+template <typename Real>
+NormGradients<Real> plain_norm_backward(const BackwardInputs &in, int32_t hidden_size) {
+  NormGradients<Real> result{
+      {in.dy.begin(), in.dy.end()}, {in.dweight.begin(), in.dweight.end()}, {in.dbias.begin(), in.dbias.end()}};
+  for (int64_t r = 0; r < in.rows; ++r) {
+    Real *dx = result.dx.data() + r * hidden_size;
+    const float *normalized = in.normalized.data() + r * hidden_size;
+    Real mean = 0;
+    Real mean_of_product = 0;
+    for (int32_t h = 0; h < hidden_size; ++h) {
+      result.dweight[h] += dx[h] * normalized[h];
+      result.dbias[h] += dx[h];
+      dx[h] *= in.weight[h];
+      mean += dx[h];
+      mean_of_product += dx[h] * normalized[h];
+    }
+    mean /= hidden_size;
+    mean_of_product /= hidden_size;
+    for (int32_t h = 0; h < hidden_size; ++h) {
+      dx[h] = in.scale[r] * (dx[h] - mean - normalized[h] * mean_of_product);
+    }
+  }
+  return result;
+}
+
+NormGradients<float> norm_backward(const BackwardInputs &in, int32_t hidden_size) {
+  const DeviceBuffer<float> weight(in.weight);
+  DeviceBuffer<float> normalized(in.normalized);
+  DeviceBuffer<float> scale(in.scale);
+  DeviceBuffer<float> scratch(rmt::cuda::norm_scratch(in.rows, hidden_size));
+  DeviceBuffer<float> dy(in.dy);
+  DeviceBuffer<float> dweight(in.dweight);
+  DeviceBuffer<float> dbias(in.dbias);
+  rmt::cuda::norm_backward(nullptr, in.rows, hidden_size, weight.data(), {normalized.data(), scale.data()},
+                           scratch.data(), dy.data(), dweight.data(), dbias.data());
+  return {dy.download(), dweight.download(), dbias.download()};
+}
+
+TEST("the backward of LayerNorm is that of plain loops") {
+  Comparison inputs("LayerNorm's dx");
+  Comparison weights("LayerNorm's dweight");
+  Comparison biases("LayerNorm's dbias");
+  const auto add = [&](int64_t rows, int32_t hidden_size) {
+    const BackwardInputs in(rows, hidden_size);
+    const auto actual = norm_backward(in, hidden_size);
+    const auto naive = plain_norm_backward<float>(in, hidden_size);
+    const auto expected = plain_norm_backward<double>(in, hidden_size);
+    const std::string name = "rows " + test::show(rows) + ", H " + test::show(hidden_size);
+    inputs.add(name, actual.dx, naive.dx, expected.dx);
+    weights.add(name, actual.dweight, naive.dweight, expected.dweight);
+    biases.add(name, actual.dbias, naive.dbias, expected.dbias);
+  };
+  for (const int32_t hidden_size : kHiddenSizes) {
+    for (const int64_t rows : {1, 3, 97, 128, 130}) add(rows, hidden_size);
+  }
+  for (const int32_t hidden_size : {6, 128}) {  // more than one row for each warp
+    for (const int64_t rows : {2049, 5000}) add(rows, hidden_size);
+  }
+  inputs.check();
+  weights.check();
+  biases.check();
+}
+
+TEST("scratch of LayerNorm's backward for many rows is enough for few") {
+  int64_t before = 0;
+  for (int64_t rows = 0; rows < 20000; ++rows) {
+    const int64_t scratch = rmt::cuda::norm_scratch(rows, 6);
+    CHECK_THAT(scratch >= before, test::show(rows));
+    before = scratch;
   }
 }
 

@@ -187,20 +187,20 @@ class Product {
   int column_thread_;
 };
 
-// The size of the tiles of a (rows, columns) product: the largest that leaves enough blocks to fill a GPU and does not
-// spend much on rows and columns that do not exist.
-inline int product_size(int64_t rows, int64_t columns) {
-  const auto tiles = [=](int64_t side) { return ((rows + side - 1) / side) * ((columns + side - 1) / side); };
-  constexpr int64_t kEnoughLargeTiles = 128;
-  constexpr int64_t kEnoughMiddleTiles = 48;  // the small ones are much slower
-  const int64_t large = tiles(ProductTile<8>::kSide);
-  const int64_t middle = tiles(ProductTile<4>::kSide);
-  if (large >= kEnoughLargeTiles && 4 * large <= middle + middle / 4) return 8;
-  return middle >= kEnoughMiddleTiles ? 4 : 2;
-}
-
 inline unsigned product_tiles(int64_t rows, int64_t columns, int64_t side) {
   return static_cast<unsigned>(((rows + side - 1) / side) * ((columns + side - 1) / side));
+}
+
+constexpr int64_t kEnoughBlocks = 128;  // to fill a GPU
+
+// The size of the tiles of a (rows, columns) product whose depth may be split into `slices`: the largest that leaves
+// enough blocks and does not spend much on rows and columns that do not exist. Grows with `slices`.
+inline int product_size(int64_t rows, int64_t columns, int64_t slices = 1) {
+  constexpr int64_t kEnoughMiddleBlocks = 48;  // fewer is better than the small tiles, which are much slower
+  const int64_t large = product_tiles(rows, columns, ProductTile<8>::kSide);
+  const int64_t middle = product_tiles(rows, columns, ProductTile<4>::kSide);
+  if (large * slices >= kEnoughBlocks && 4 * large <= middle + middle / 4) return 8;
+  return middle * slices >= kEnoughMiddleBlocks ? 4 : 2;
 }
 
 }  // namespace rmt::cuda
