@@ -22,7 +22,8 @@ set(RMT_CUDA_MAP "${RMT_CUDA_DIR}/../../rmt_cuda.map")
 
 # What librmt_cuda is made of. Kernels see operations.h and launch.h alone, host files the rest of rmt as well.
 set(rmt_cuda_kernel_names
-  attention.cu attention_backward.cu embedding_backward.cu linear.cu norm.cu optimizer.cu rows.cu)
+  attention.cu attention_backward.cu embedding_backward.cu linear.cu linear_backward.cu norm.cu norm_backward.cu
+  optimizer.cu rows.cu)
 set(rmt_cuda_host_names
   backend.cpp device_memory.cpp training.cpp)
 foreach(kind IN ITEMS kernel host)
