@@ -18,6 +18,7 @@ set(RMT_CUDA_ARCHITECTURES "" CACHE STRING "CUDA architectures; empty: those tha
 
 get_filename_component(RMT_CUDA_DIR "${CMAKE_CURRENT_LIST_DIR}/../native/src/kernels/cuda" ABSOLUTE)
 get_filename_component(RMT_EMULATION_DIR "${CMAKE_CURRENT_LIST_DIR}/../native/tests/emulation" ABSOLUTE)
+get_filename_component(RMT_CUDA_TOOLS_DIR "${CMAKE_CURRENT_LIST_DIR}/../native/cuda" ABSOLUTE)
 set(RMT_CUDA_MAP "${RMT_CUDA_DIR}/../../rmt_cuda.map")
 
 # What librmt_cuda is made of. Kernels see operations.h and launch.h alone, host files the rest of rmt as well.
@@ -69,14 +70,23 @@ function(rmt_set_cuda_properties target)
   set_target_properties(${target} PROPERTIES
     CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_EXTENSIONS OFF CUDA_VISIBILITY_PRESET hidden
     CUDA_ARCHITECTURES "${rmt_cuda_architectures}" CUDA_RUNTIME_LIBRARY Static)
-  # Registers and spills of each kernel go to the build's output, for native/cuda/check_resources.cmake.
-  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=-v>)
+  if(RMT_WERROR)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
+  endif()
 endfunction()
 
 function(rmt_add_cuda_library)
   add_library(rmt_cuda_kernels OBJECT ${RMT_CUDA_kernel_SOURCES})
   target_include_directories(rmt_cuda_kernels PUBLIC "${RMT_CUDA_DIR}/../..")
   rmt_set_cuda_properties(rmt_cuda_kernels)
+  # What each kernel takes is kept beside its object, and has to be registers alone.
+  set_target_properties(rmt_cuda_kernels PROPERTIES CUDA_COMPILER_LAUNCHER "${RMT_CUDA_TOOLS_DIR}/log_ptxas.sh")
+  target_compile_options(rmt_cuda_kernels PRIVATE -Xptxas=-v)
+  if(RMT_BUILD_TESTS)
+    add_test(NAME cuda_resources
+             COMMAND "${CMAKE_COMMAND}" "-DLOGS=$<JOIN:$<TARGET_OBJECTS:rmt_cuda_kernels>,.ptxas|>.ptxas"
+                     -P "${RMT_CUDA_TOOLS_DIR}/check_resources.cmake")
+  endif()
 
   add_library(rmt_cuda SHARED $<TARGET_OBJECTS:rmt_cuda_kernels> ${RMT_CUDA_host_SOURCES})
   target_include_directories(rmt_cuda PRIVATE
