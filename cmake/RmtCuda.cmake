@@ -26,7 +26,7 @@ set(rmt_cuda_kernel_names
   attention.cu attention_backward.cu embedding_backward.cu linear.cu linear_backward.cu norm.cu norm_backward.cu
   optimizer.cu rows.cu)
 set(rmt_cuda_host_names
-  backend.cpp device_memory.cpp training.cpp)
+  backend.cpp place.cpp products.cpp slab.cpp training.cpp)
 foreach(kind IN ITEMS kernel host)
   set(RMT_CUDA_${kind}_SOURCES "")
   foreach(name IN LISTS rmt_cuda_${kind}_names)

@@ -1,5 +1,6 @@
-# Fails unless a library exports exactly the functions that a header declares, and needs no C++ runtime beside it.
-#   cmake -DNM=<nm> -DREADELF=<readelf> -DLIBRARY=<librmt.so> -DHEADER=<rmt.h> -P exported_symbols.cmake
+# Fails unless a library exports exactly the functions that a header declares with RMT_API, or one function that is
+# named, and needs no C++ runtime beside it.
+#   cmake -DNM=<nm> -DREADELF=<readelf> -DLIBRARY=<library> -DHEADER=<rmt.h>|-DFUNCTION=<name> -P exported_symbols.cmake
 
 execute_process(COMMAND "${NM}" -D --defined-only "${LIBRARY}" OUTPUT_VARIABLE listing RESULT_VARIABLE failed)
 if(failed)
@@ -9,13 +10,17 @@ string(REGEX MATCHALL "[^ \n]+\n" exported "${listing}")
 list(TRANSFORM exported STRIP)
 list(SORT exported)
 
-file(READ "${HEADER}" header)
-string(REGEX MATCHALL "RMT_API [^(]*[ *]rmt_[a-z0-9_]+\\(" declared "${header}")
-list(TRANSFORM declared REPLACE ".*(rmt_[a-z0-9_]+)\\($" "\\1")
-list(SORT declared)
+if(FUNCTION)
+  set(declared "${FUNCTION}")
+else()
+  file(READ "${HEADER}" header)
+  string(REGEX MATCHALL "RMT_API [^(]*[ *]rmt_[a-z0-9_]+\\(" declared "${header}")
+  list(TRANSFORM declared REPLACE ".*(rmt_[a-z0-9_]+)\\($" "\\1")
+  list(SORT declared)
+endif()
 
 if(NOT exported OR NOT exported STREQUAL declared)
-  message(FATAL_ERROR "exported:\n${exported}\ndeclared in the header:\n${declared}")
+  message(FATAL_ERROR "exported:\n${exported}\nexpected:\n${declared}")
 endif()
 
 execute_process(COMMAND "${READELF}" -d "${LIBRARY}" OUTPUT_VARIABLE dynamic RESULT_VARIABLE failed)
