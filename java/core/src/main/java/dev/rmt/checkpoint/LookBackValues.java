@@ -6,13 +6,14 @@ import java.util.List;
  * Starting values with which a BERT sees at once what stands a fixed distance away, and where a word comes again. What a
  * random start has to find out in thousands of steps, that position p + d is near position p, is there from the first.
  *
- * <p>The first {@code 2 x frequencies} dimensions of the hidden state tell the position, the others the word:
+ * <p>The first {@code 4 x frequencies} dimensions of the hidden state tell the position, the others the word:
  *
  * <ul>
- *   <li>position table: {@code positionRms x sqrt(2) x (sin, cos)(w p)} for each frequency w, zero elsewhere;
- *   <li>word rows: N(0, wordDeviation), in the dimensions of the position N(0, positionNoise); memory rows: zero there;
+ *   <li>position table: {@code positionRms x sqrt(2) x (sin, cos)(w p)} for each frequency w, then the same with the other
+ *       sign, so that their sum is zero at every position and LayerNorm treats all alike; zero elsewhere;
+ *   <li>word and memory rows: N(0, wordDeviation), in the dimensions of the position zero;
  *   <li>layer 0, head h for each distance d: query and key turn the first HS/2 frequencies so that the head looks from
- *       position p to p + d; what they see of the words is random and {@code headNoise} times as strong as elsewhere;
+ *       position p to p + d; of the words they see nothing;
  *   <li>later layers, every second head: key = {@code sameToken} x query, so that it looks for what is like itself;
  *   <li>other matrices: N(0, linear / sqrt(fan-in)), the classifier N(0, classifier / sqrt(fan-in)); token types and biases
  *       zero.
@@ -22,13 +23,14 @@ import java.util.List;
  * next segment about as large as words do.
  *
  * <p>With {@code localPositions} nothing behind the first attention sees where in the segment a token stands, so that a fact is
- * the same thing wherever it is told: the LayerNorm of the first attention starts at zero in the dimensions of the position,
- * and its values do not read them. Only [CLS], memory and the [SEP] behind them have a mark of their own among the other
- * dimensions of the position table.
+ * the same thing wherever it is told: the LayerNorm of the first attention is zero in the dimensions of the position, and
+ * its values do not read them. Memory leaves these dimensions empty too (the last LayerNorm is zero there), so that no
+ * memory state can look like a position. Only [CLS], memory and the [SEP] behind them have a mark of their own among the
+ * other dimensions of the position table. A recipe has to freeze all this.
  *
  * @param distances one head of layer 0 for each: -1 is the token before
  * @param gain of the turned frequencies
- * @param frequencies radians per token; the first HS/2 are those that heads use
+ * @param frequencies radians per token, HS/2 of them
  */
 public record LookBackValues(
         List<Integer> distances,
@@ -36,8 +38,6 @@ public record LookBackValues(
         List<Double> frequencies,
         double positionRms,
         double wordDeviation,
-        double positionNoise,
-        double headNoise,
         double linear,
         double classifier,
         double sameToken,
@@ -45,31 +45,16 @@ public record LookBackValues(
         boolean localPositions) {
     /**
      * The eight frequencies for heads of 16: found by random search, so that the mean cosine over distances 1 ... 511 stays
-     * below 0.55 and no other place looks like the right one; eight slower ones, geometric, tell the place at large.
+     * below 0.55 and no other place looks like the right one.
      */
     private static final List<Double> FREQUENCIES = List.of(
-            0.54418671,
-            0.95734152,
-            1.65917562,
-            1.69441084,
-            1.82437529,
-            1.87473368,
-            2.08362275,
-            2.17973079,
-            0.6,
-            0.310768,
-            0.160962,
-            0.08337,
-            0.043181,
-            0.022366,
-            0.011584,
-            0.006);
+            0.54418671, 0.95734152, 1.65917562, 1.69441084, 1.82437529, 1.87473368, 2.08362275, 2.17973079);
 
     public LookBackValues {
         distances = List.copyOf(distances);
         frequencies = List.copyOf(frequencies);
         for (double value : new double[] {
-            gain, positionRms, wordDeviation, positionNoise, headNoise, linear, classifier, sameToken, memoryScale
+            gain, positionRms, wordDeviation, linear, classifier, sameToken, memoryScale
         }) {
             if (!(value >= 0 && value <= 1e3)) {
                 throw new IllegalArgumentException(
@@ -93,14 +78,14 @@ public record LookBackValues(
         }
     }
 
-    /** Those that were measured to work, for heads of 16: they look 1 to 5 tokens back and 2 ahead. */
+    /** Those that were measured to work, for heads of 16: they look 1 to 6 tokens back and 1 and 2 ahead. */
     public static LookBackValues defaults() {
         return new LookBackValues(
-                List.of(-1, -2, -3, -4, -5, 2), 2.6, FREQUENCIES, 0.2, 0.2, 0.01, 0.2, 0.7, 0.5, 1.3, 0.3, true);
+                List.of(-1, -2, -3, -4, -5, -6, 1, 2), 4, FREQUENCIES, 0.2, 0.2, 0.7, 0.5, 1.3, 0.3, true);
     }
 
     /** Dimensions of the hidden state that tell the position. */
     int positionDimensions() {
-        return 2 * frequencies.size();
+        return 4 * frequencies.size();
     }
 }

@@ -26,7 +26,7 @@ public final class LookBackWeights implements Weights {
                     "The starting values name " + values.distances().size()
                             + " distances to look at, but the model has " + config.numHeads() + " heads.");
         }
-        if (!values.distances().isEmpty() && config.headSize() > values.positionDimensions()) {
+        if (!values.distances().isEmpty() && config.headSize() > 2 * values.frequencies().size()) {
             throw new IllegalArgumentException(
                     "The starting values have " + values.frequencies().size() + " frequencies, but heads of "
                             + config.headSize() + " need " + config.headSize() / 2 + ".");
@@ -35,7 +35,7 @@ public final class LookBackWeights implements Weights {
             throw new IllegalArgumentException(
                     "The starting values have " + values.frequencies().size()
                             + " frequencies, but a hidden size of " + config.hiddenSize() + " has room for "
-                            + config.hiddenSize() / 2 + ".");
+                            + config.hiddenSize() / 4 + ".");
         }
     }
 
@@ -60,12 +60,13 @@ public final class LookBackWeights implements Weights {
         Objects.checkFromIndexSize(
                 firstElement, (long) count, Arrays.stream(shape).reduce(1, (a, b) -> a * b));
         Objects.checkFromIndexSize(offset, count, dst.length);
-        if (values.localPositions() && name.equals("encoder.layer.0.attention.output.LayerNorm.weight")) {
+        if (name.endsWith("LayerNorm.weight")) {
+            boolean blind = values.localPositions()
+                    && (name.equals(lastNorm) || name.equals("encoder.layer.0.attention.output.LayerNorm.weight"));
+            float scale = name.equals(lastNorm) ? (float) values.memoryScale() : 1;
             for (int i = 0; i < count; i++) {
-                dst[offset + i] = firstElement + i < values.positionDimensions() ? 0 : 1;
+                dst[offset + i] = blind && firstElement + i < values.positionDimensions() ? 0 : scale;
             }
-        } else if (name.endsWith("LayerNorm.weight")) {
-            Arrays.fill(dst, offset, offset + count, name.equals(lastNorm) ? (float) values.memoryScale() : 1);
         } else if (name.endsWith(".bias") || name.contains("token_type")) {
             Arrays.fill(dst, offset, offset + count, 0);
         } else if (name.contains("position_embeddings")) {
@@ -101,7 +102,7 @@ public final class LookBackWeights implements Weights {
             float normal = dst[at];
             dst[at] = (float) (deviation * normal);
             if (words && column < values.positionDimensions()) {
-                dst[at] = name.equals(MEMORY) ? 0 : (float) (values.positionNoise() * normal);
+                dst[at] = 0;
             } else if (values.localPositions()
                     && firstLayer
                     && name.endsWith("attention.self.value.weight")
@@ -126,9 +127,10 @@ public final class LookBackWeights implements Weights {
         if (column >= values.positionDimensions()) {
             return 0;
         }
-        double angle = values.frequencies().get(column / 2) * position;
+        int half = values.positionDimensions() / 2;
+        double angle = values.frequencies().get(column % half / 2) * position;
         double wave = column % 2 == 0 ? StrictMath.sin(angle) : StrictMath.cos(angle);
-        return values.positionRms() * StrictMath.sqrt(2) * wave;
+        return (column < half ? 1 : -1) * values.positionRms() * StrictMath.sqrt(2) * wave;
     }
 
     /**
@@ -141,9 +143,6 @@ public final class LookBackWeights implements Weights {
             return random;
         }
         int out = row % config.headSize();
-        if (column >= values.positionDimensions()) {
-            return (float) values.headNoise() * random;
-        }
         if (column / 2 != out / 2 || out / 2 >= config.headSize() / 2) {
             return 0;
         }

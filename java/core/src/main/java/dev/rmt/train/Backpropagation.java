@@ -132,7 +132,7 @@ final class Backpropagation {
             return call % heldBy.length;
         }
 
-        /** A segment with noise reads a state of its own: the memory that it would have read, and the noise. */
+        /** A segment with noise reads a state of its own: the memory that it would have read, with noise on what is in use. */
         private void addNoise(int i) {
             float[] noise = batch.segment(i).memoryNoise();
             if (noise == null || memory.length == 0) {
@@ -145,7 +145,7 @@ final class Backpropagation {
                 backend.getState(source, memory);
             }
             for (int m = 0; m < memory.length; m++) {
-                memory[m] += noise[m];
+                memory[m] += memory[m] == 0 ? 0 : noise[m]; // what memory never uses is exactly zero, and stays so
             }
             backend.setState(plan.readState(i), memory);
         }

@@ -71,8 +71,6 @@ final class CurriculumReader {
                 map.numbers("frequencies", otherwise.frequencies(), value -> value),
                 map.number("position_rms", otherwise.positionRms()),
                 map.number("word_deviation", otherwise.wordDeviation()),
-                map.number("position_noise", otherwise.positionNoise()),
-                map.number("head_noise", otherwise.headNoise()),
                 map.number("linear", otherwise.linear()),
                 map.number("classifier", otherwise.classifier()),
                 map.number("same_token", otherwise.sameToken()),

@@ -14,7 +14,8 @@ import java.util.List;
  * @param clipValue each element of the gradient is clipped to at most this; 0: not
  * @param clipNorm then the gradient is scaled to at most this global norm; 0: not
  * @param averageDecay of the moving average of the weights; 0: no average is kept
- * @param frozen parameters that stay as they are: names of tensors, or beginnings of names
+ * @param frozen parameters that stay as they are: names of tensors, or beginnings of names; with "[:n]" behind it, only
+ *     the first n columns of those tensors
  */
 public record OptimizerSettings(
         double beta1,
@@ -35,6 +36,7 @@ public record OptimizerSettings(
         require(clipNorm >= 0 && clipNorm < 1e12, "clip norm", clipNorm, "0 (none) or more");
         require(averageDecay >= 0 && averageDecay < 1, "decay of the average", averageDecay, "0 or more and below 1");
         frozen = List.copyOf(frozen);
+        frozen.forEach(FrozenPart::of); // refuses what cannot be read
         if (!frozen.isEmpty() && weightDecay > 0) {
             throw new IllegalArgumentException("The weight decay is " + weightDecay
                     + ", which would change what is frozen (" + String.join(", ", frozen) + ") too; set it to 0.");
@@ -72,9 +74,8 @@ public record OptimizerSettings(
                 beta1, beta2, epsilon, weightDecay, decayEverything, clipValue, clipNorm, decay, frozen);
     }
 
-    /** Whether a parameter stays as it is. */
-    boolean freezes(String parameter) {
-        return frozen.stream().anyMatch(parameter::startsWith);
+    List<FrozenPart> frozenParts() {
+        return frozen.stream().map(FrozenPart::of).toList();
     }
 
     /** @param step counted from 1 since the moments were zero */

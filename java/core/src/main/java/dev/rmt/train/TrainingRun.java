@@ -263,18 +263,18 @@ final class TrainingRun implements AutoCloseable {
         progress = progress(rate, loss, labels == 0 ? Double.NaN : (double) right / labels, norm, read / took, step);
     }
 
-    /** Without a gradient AdamW leaves a parameter alone: there is no decay where something is frozen. */
     private void freeze() {
-        for (String name : stage.optimizer().frozen()) {
-            if (trainer.backend().parameters().stream()
-                    .noneMatch(one -> one.name().startsWith(name))) {
-                throw new InputException("Stage \"" + stage.name() + "\" freezes " + name
-                        + ", but no parameter of the model has a name that begins so.");
+        for (FrozenPart part : stage.optimizer().frozenParts()) {
+            boolean found = false;
+            for (NativeModel.Parameter parameter : trainer.backend().parameters()) {
+                if (part.covers(parameter)) {
+                    part.clearGradient(trainer.backend(), parameter);
+                    found = true;
+                }
             }
-        }
-        for (NativeModel.Parameter parameter : trainer.backend().parameters()) {
-            if (stage.optimizer().freezes(parameter.name())) {
-                GrowingTrainer.clear(trainer.backend(), Values.GRADIENTS, parameter);
+            if (!found) {
+                throw new InputException("Stage \"" + stage.name() + "\" freezes " + part.name()
+                        + ", but no parameter of the model has a name that begins so.");
             }
         }
     }
@@ -332,7 +332,7 @@ final class TrainingRun implements AutoCloseable {
             figures = new LinkedHashMap<>(stage.validation().measure(model));
         }
         double score = stage.validation().score(figures);
-        boolean best = !Double.isNaN(score) && (Double.isNaN(bestScore) || score > bestScore);
+        boolean best = !Double.isNaN(score) && !(score < bestScore); // of equal ones the later, which has seen more
         if (best) {
             write(() -> checkpoint.writeModel(bestFolder, trainer.backend(), which, true));
             bestScore = score;

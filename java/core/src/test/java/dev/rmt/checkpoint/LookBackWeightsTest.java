@@ -89,10 +89,27 @@ class LookBackWeightsTest {
             }
         }
         assertThat(Math.sqrt(square / (POSITIONS * 32))).isCloseTo(0.2, within(1e-3));
-        assertThat(deviation(words, true)).isCloseTo(0.01, within(1e-3));
+        assertThat(deviation(words, true)).isZero();
         assertThat(deviation(words, false)).isCloseTo(0.2, within(1e-2));
         assertThat(deviation(memory, true)).isZero();
         assertThat(deviation(memory, false)).isCloseTo(0.2, within(2e-2));
+    }
+
+    @Test
+    void headsOfTheFirstLayerSeeNothingOfWordsAndNoPositionStandsOutByItsMean() {
+        LookBackWeights weights = weights(1);
+        float[] table = all(weights, "embeddings.position_embeddings.weight");
+        assertThat(deviation(all(weights, "encoder.layer.0.attention.self.query.weight"), false))
+                .isZero();
+        assertThat(deviation(all(weights, "encoder.layer.0.attention.self.key.weight"), false))
+                .isZero();
+        for (int position = MARKED; position < POSITIONS; position++) {
+            double sum = 0;
+            for (int h = 0; h < HIDDEN; h++) {
+                sum += table[position * HIDDEN + h];
+            }
+            assertThat(sum).isCloseTo(0, within(1e-6));
+        }
     }
 
     @Test
@@ -153,7 +170,9 @@ class LookBackWeightsTest {
     void memoryComesBackAtTheScaleOfWordsAndThePoolerMakesUpForIt() {
         LookBackWeights weights = weights(1);
         assertThat(all(weights, "encoder.layer.0.output.LayerNorm.weight")).containsOnly(1);
-        assertThat(all(weights, "encoder.layer.1.output.LayerNorm.weight")).containsOnly(0.3f);
+        float[] last = all(weights, "encoder.layer.1.output.LayerNorm.weight");
+        assertThat(Arrays.copyOf(last, 32)).as("what positions need").containsOnly(0);
+        assertThat(Arrays.copyOfRange(last, 32, HIDDEN)).containsOnly(0.3f);
         assertThat(all(weights, "encoder.layer.1.attention.output.LayerNorm.weight"))
                 .containsOnly(1);
         assertThat(deviation(all(weights, "pooler.dense.weight"), false))
@@ -177,12 +196,12 @@ class LookBackWeightsTest {
     void aModelThatIsTooSmallIsRefused() {
         ModelConfig wide = config().numHeads(1).build();
         assertThatThrownBy(() -> new LookBackWeights(wide, LookBackValues.defaults(), 1))
-                .hasMessageContaining("6 distances")
+                .hasMessageContaining("8 distances")
                 .hasMessageContaining("1 heads");
         ModelConfig large = config().hiddenSize(512).numHeads(8).build();
         assertThatThrownBy(() -> new LookBackWeights(large, LookBackValues.defaults(), 1))
                 .hasMessageContaining("heads of 64 need 32");
-        ModelConfig narrow = config().hiddenSize(24).numHeads(6).build();
+        ModelConfig narrow = config().hiddenSize(24).numHeads(8).build();
         assertThatThrownBy(() -> new LookBackWeights(narrow, LookBackValues.defaults(), 1))
                 .hasMessageContaining("hidden size of 24");
     }

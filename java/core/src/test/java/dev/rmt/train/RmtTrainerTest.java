@@ -14,6 +14,7 @@ import dev.rmt.TrainingDivergedException;
 import dev.rmt.checkpoint.HashedFolder;
 import dev.rmt.checkpoint.ModelDirectory;
 import dev.rmt.checkpoint.RandomWeights;
+import dev.rmt.checkpoint.Weights;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -93,9 +94,62 @@ class RmtTrainerTest {
                 .build()
                 .train();
 
-        assertThat(best).containsExactly(true, true, false, false);
+        assertThat(best).as("of equal ones the later").containsExactly(true, true, false, true);
         assertThat(result.bestScore()).isEqualTo(0.7);
-        assertThat(hash(result)).isEqualTo(hashes.get(1)).isNotEqualTo(hashes.get(3));
+        assertThat(hash(result)).isEqualTo(hashes.get(3)).isNotEqualTo(hashes.get(1));
+    }
+
+    @Test
+    void whatIsFrozenKeepsItsBitsAndTheRestLearns() {
+        OptimizerSettings freezing =
+                new OptimizerSettings(0.9, 0.999, 1e-8, 0, false, 0, 1, 0, List.of("memory[:3]", "encoder.layer.0.output"));
+        TrainingResult result = TinyRuns.trainer(
+                        out("out"),
+                        List.of(TinyRuns.stage("one", 10, 1).optimizer(freezing).build()))
+                .build()
+                .train();
+
+        Weights before = new RandomWeights(TinyRuns.CONFIG, 3, 0.1);
+        try (ModelDirectory directory = ModelDirectory.open(result.model().orElseThrow(), LoadOptions.defaults())) {
+            Weights after = directory.weights();
+            int hidden = TinyRuns.CONFIG.hiddenSize();
+            float[] memoryBefore = all(before, Weights.MEMORY);
+            float[] memoryAfter = all(after, Weights.MEMORY);
+            for (int i = 0; i < memoryBefore.length; i++) {
+                if (i % hidden < 3) {
+                    assertThat(memoryAfter[i]).isEqualTo(memoryBefore[i]);
+                } else {
+                    assertThat(memoryAfter[i]).isNotEqualTo(memoryBefore[i]);
+                }
+            }
+            String frozen = "encoder.layer.0.output.dense.weight";
+            assertThat(all(after, frozen)).isEqualTo(all(before, frozen));
+            String free = "encoder.layer.0.intermediate.dense.weight";
+            assertThat(all(after, free)).isNotEqualTo(all(before, free));
+        }
+    }
+
+    private static float[] all(Weights weights, String name) {
+        long count = 1;
+        for (long size : weights.shape(name)) {
+            count *= size;
+        }
+        float[] values = new float[(int) count];
+        weights.read(name, 0, values, 0, values.length);
+        return values;
+    }
+
+    @Test
+    void whatIsFrozenMustExistAndNameColumns() {
+        assertThatThrownBy(() -> new OptimizerSettings(0.9, 0.999, 1e-8, 0, false, 0, 1, 0, List.of("memory[:0]")))
+                .hasMessageContaining("memory[:0]")
+                .hasMessageContaining("no columns");
+        OptimizerSettings unknown = new OptimizerSettings(0.9, 0.999, 1e-8, 0, false, 0, 1, 0, List.of("decoder[:2]"));
+        RmtTrainer trainer = TinyRuns.trainer(
+                        out("out"),
+                        List.of(TinyRuns.stage("one", 2, 1).optimizer(unknown).build()))
+                .build();
+        assertThatThrownBy(trainer::train).isInstanceOf(InputException.class).hasMessageContaining("freezes decoder");
     }
 
     @Test
