@@ -20,7 +20,7 @@ import org.bytedeco.javacpp.annotation.Properties;
                 link = "rmt_static",
                 compiler = "cpp17"))
 final class Rmt {
-    static final int ABI_VERSION = 2;
+    static final int ABI_VERSION = 3;
 
     static final int OK = 0;
     static final int INVALID_ARGUMENT = 1;
