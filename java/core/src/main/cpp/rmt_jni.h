@@ -39,9 +39,39 @@ static inline int32_t rmt_jni_device_create(int32_t threads, const char *cpu_isa
   return status;
 }
 
+// `library` and `cublas` may be null: rmt.h says what then.
+static inline int32_t rmt_jni_device_create_cuda(int32_t index, int32_t precision, const char *library,
+                                                 const char *cublas, int64_t *device /* (1) */, char *error,
+                                                 int32_t error_size) {
+  rmt_cuda_options options = {sizeof(rmt_cuda_options), index, precision, library, cublas};
+  rmt_device *created = nullptr;
+  int32_t status = rmt_device_create_cuda(&options, &created, error, static_cast<size_t>(error_size));
+  device[0] = rmt_jni_integer(created);
+  return status;
+}
+
+static inline int32_t rmt_jni_cuda_info(const char *library /* may be null */, char *path /* (512) */,
+                                        char *problem /* (512) */,
+                                        int64_t *numbers /* (3): GPUs, version of driver, of runtime */, char *error,
+                                        int32_t error_size) {
+  rmt_cuda_info info = {};
+  info.struct_size = sizeof(info);
+  int32_t status = rmt_cuda_get_info(library, &info, error, static_cast<size_t>(error_size));
+  if (status != RMT_OK) return status;
+  rmt_jni_copy_text(info.library, path, sizeof(info.library));
+  rmt_jni_copy_text(info.problem, problem, sizeof(info.problem));
+  numbers[0] = info.num_devices;
+  numbers[1] = info.driver_version;
+  numbers[2] = info.runtime_version;
+  return status;
+}
+
 static inline int32_t rmt_jni_device_info(int64_t device, char *name /* (32) */, char *cpu_isa /* (16) */,
-                                          int64_t *numbers /* (2): threads, available bytes */, char *error,
-                                          int32_t error_size) {
+                                          char *gpu_name /* (128) */, char *products /* (160) */,
+                                          char *precision /* (8) */,
+                                          int64_t *numbers /* (5): threads, available bytes; index, compute capability,
+                                                              total bytes of a GPU */,
+                                          char *error, int32_t error_size) {
   rmt_device_info info = {};
   info.struct_size = sizeof(info);
   int32_t status =
@@ -49,8 +79,14 @@ static inline int32_t rmt_jni_device_info(int64_t device, char *name /* (32) */,
   if (status != RMT_OK) return status;
   rmt_jni_copy_text(info.name, name, sizeof(info.name));
   rmt_jni_copy_text(info.cpu_isa, cpu_isa, sizeof(info.cpu_isa));
+  rmt_jni_copy_text(info.device_name, gpu_name, sizeof(info.device_name));
+  rmt_jni_copy_text(info.products, products, sizeof(info.products));
+  rmt_jni_copy_text(info.precision, precision, sizeof(info.precision));
   numbers[0] = info.threads;
   numbers[1] = info.available_bytes;
+  numbers[2] = info.index;
+  numbers[3] = info.compute_capability;
+  numbers[4] = info.total_bytes;
   return status;
 }
 

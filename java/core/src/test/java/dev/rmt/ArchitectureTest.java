@@ -107,6 +107,7 @@ class ArchitectureTest {
                 ModuleFinder.of(classes).find("dev.rmt").orElseThrow().descriptor();
 
         assertThat(module.exports().stream()
+                        .filter(exports -> !exports.isQualified())
                         .map(ModuleDescriptor.Exports::source)
                         .collect(Collectors.toSet()))
                 .containsExactlyInAnyOrder(
@@ -116,6 +117,11 @@ class ArchitectureTest {
                         "dev.rmt.task",
                         "dev.rmt.eval",
                         "dev.rmt.train");
+        assertThat(module.exports().stream()
+                        .filter(ModuleDescriptor.Exports::isQualified)
+                        .map(ModuleDescriptor.Exports::toString))
+                .as("the service that GPUs come by")
+                .containsExactly("dev.rmt.internal to [dev.rmt.cuda]");
         assertThat(module.packages()).contains("dev.rmt.internal");
         assertThat(module.isOpen()).isFalse();
     }

@@ -1,7 +1,11 @@
 package dev.rmt.cli;
 
 import dev.rmt.Device;
+import dev.rmt.Precision;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /** Where to compute. */
 final class DeviceOptions {
@@ -23,7 +27,21 @@ final class DeviceOptions {
             description = "Threads that compute (default: as many as this process may use).")
     Integer threads;
 
+    @Option(
+            names = "--precision",
+            paramLabel = "PRECISION",
+            defaultValue = "fp32",
+            description = "Of matrix products on a GPU: fp32 (default), tf32 or bf16.")
+    Precision precision;
+
+    @Spec(Spec.Target.MIXEE)
+    private CommandSpec command;
+
     Device open() {
-        return Device.parse(device, threads == null ? 0 : threads);
+        if (device.equals("cpu") && precision != Precision.FP32) {
+            throw new ParameterException(
+                    command.commandLine(), "--precision " + precision + " is for a GPU; the cpu computes in fp32.");
+        }
+        return Device.parse(device, threads == null ? 0 : threads, precision);
     }
 }

@@ -1,8 +1,10 @@
 package dev.rmt.cli;
 
+import dev.rmt.CudaInfo;
 import dev.rmt.Device;
 import dev.rmt.DeviceException;
 import dev.rmt.DeviceInfo;
+import dev.rmt.MemoryBudgetException;
 import dev.rmt.RmtModel;
 import dev.rmt.RmtSession;
 import java.io.PrintStream;
@@ -55,12 +57,11 @@ final class DoctorCommand implements Callable<Integer> {
                             .map(v -> ", needs glibc " + v)
                             .orElse(""));
             out.println("cpu         can run " + String.join(", ", library.cpuIsas()) + environment());
-            out.println("cuda        " + cuda());
+            cuda(out, Device.cudaInfo());
             Device chosen = device.open();
             DeviceInfo info = chosen.info();
-            out.println("device      " + info.name() + " (" + info.isa() + ", " + info.threads() + " threads, "
-                    + Text.bytes(info.availableBytes()) + " could be taken)"
-                    + (device.device.equals("auto") ? ", chosen by auto" : ""));
+            out.println("device      " + Headers.device(info) + ", " + Text.bytes(info.availableBytes())
+                    + " could be taken" + (device.device.equals("auto") ? ", chosen by auto" : ""));
             out.println("test        " + trySegment(chosen));
             out.println("All is well: " + info.name() + " works.");
             return ExitCodes.OK;
@@ -76,11 +77,29 @@ final class DoctorCommand implements Callable<Integer> {
         return forced == null || forced.isEmpty() ? "" : "; RMT_CPU_ISA asks for " + forced;
     }
 
-    private static String cuda() {
+    /** The library, the driver, each GPU, and what the presets say. */
+    private void cuda(PrintStream out, CudaInfo cuda) {
+        cuda.builtWith()
+                .ifPresent(version ->
+                        out.println("cuda        " + cuda.library() + " (named by " + cuda.origin() + "), built with CUDA "
+                                + version + "; "
+                                + cuda.driver()
+                                        .map(driver -> "the driver runs CUDA up to " + driver)
+                                        .orElse("no driver")));
+        cuda.problem().ifPresent(problem -> out.println("cuda        " + problem));
+        for (int index = 0; cuda.problem().isEmpty() && index < cuda.numDevices(); index++) {
+            out.println("gpu " + index + "       " + gpu(index));
+        }
+        cuda.presets().ifPresent(presets -> out.println("presets     " + presets));
+    }
+
+    private String gpu(int index) {
         try {
-            Device.cuda(0).info();
-            return "works";
-        } catch (DeviceException e) {
+            DeviceInfo info = Device.cuda(index, device.precision).info();
+            DeviceInfo.Gpu gpu = info.gpu().orElseThrow();
+            return gpu.model() + ", " + info.arithmetic() + ", " + Text.bytes(gpu.totalBytes()) + ", "
+                    + Text.bytes(info.availableBytes()) + " free";
+        } catch (DeviceException | MemoryBudgetException e) {
             return e.getMessage();
         }
     }

@@ -244,7 +244,7 @@ final class EvalCommand implements Callable<Integer> {
                 .with("model", models.name())
                 .with("model_sha256", model.sha256())
                 .with("device", model.deviceInfo().name())
-                .with("isa", model.deviceInfo().isa())
+                .with("isa", model.deviceInfo().arithmetic())
                 .with("threads", model.deviceInfo().threads())
                 .with("seed", models.seed)
                 .with("task", tasks.stream().map(TaskKind::toString).distinct().collect(Collectors.joining(",")))
@@ -266,6 +266,8 @@ final class EvalCommand implements Callable<Integer> {
         ObjectNode head = Json.object();
         head.put("version", Version.CURRENT);
         head.put("device", model.deviceInfo().name());
+        model.deviceInfo().gpu().ifPresent(gpu -> head.put("gpu", gpu.model()));
+        model.device().notice().ifPresent(reason -> head.put("device_notice", reason));
         head.put("model", models.name());
         head.put("threads", model.deviceInfo().threads());
         head.put("seed", models.seed);

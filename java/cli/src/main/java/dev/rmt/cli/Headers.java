@@ -1,5 +1,6 @@
 package dev.rmt.cli;
 
+import dev.rmt.Device;
 import dev.rmt.DeviceInfo;
 import dev.rmt.ModelConfig;
 import dev.rmt.RmtModel;
@@ -14,7 +15,7 @@ final class Headers {
     static List<String> of(RmtModel model, String name) {
         ModelConfig config = model.config();
         List<String> lines = new ArrayList<>();
-        lines.add(device(model.deviceInfo()));
+        lines.addAll(device(model.device(), model.deviceInfo()));
         lines.add("model      " + name + ": " + shape(config));
         if (!model.trained()) {
             lines.add("           It is UNTRAINED: its weights are random, so its answers are guesses"
@@ -27,9 +28,20 @@ final class Headers {
         return lines;
     }
 
-    /** What computes. */
-    static String device(DeviceInfo device) {
-        return "rmt " + Version.CURRENT + " on " + device.name() + " (" + device.isa() + ", " + threads(device) + ")";
+    /** What computes, and why it is not a GPU where that was left open. */
+    static List<String> device(Device chosen, DeviceInfo info) {
+        List<String> lines = new ArrayList<>();
+        lines.add("rmt " + Version.CURRENT + " on " + device(info));
+        chosen.notice()
+                .ifPresent(reason -> lines.add("           no GPU: " + reason.replace("CUDA cannot be used: ", "")));
+        return lines;
+    }
+
+    /** "cpu (avx512, 2 threads)", "cuda:0 (NVIDIA ..., fp32, products own)". */
+    static String device(DeviceInfo info) {
+        return info.gpu()
+                .map(gpu -> info.name() + ":" + gpu.index() + " (" + gpu.model() + ", " + info.arithmetic() + ")")
+                .orElse(info.name() + " (" + info.isa() + ", " + threads(info) + ")");
     }
 
     static String shape(ModelConfig config) {

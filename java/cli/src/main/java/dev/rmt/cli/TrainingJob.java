@@ -117,7 +117,7 @@ record TrainingJob(
         }
         TrainingChart.draw(out)
                 .ifPresent(reason -> System.err.println("The learning curve could not be drawn: " + reason));
-        finish(screen, TrainingRecord.of(device.info(), described(settings), result, out), result);
+        finish(screen, TrainingRecord.of(device, described(settings), result, out), result);
         return ExitCodes.OK;
     }
 
@@ -161,7 +161,7 @@ record TrainingJob(
     }
 
     private void printHeader(PrintStream screen) {
-        screen.println(Headers.device(device.info()));
+        Headers.device(device, device.info()).forEach(screen::println);
         screen.println("recipe     " + curriculum.name()
                 + ": " + (curriculum.description().isEmpty() ? "" : curriculum.description() + " ")
                 + curriculum.stages().size() + (curriculum.stages().size() == 1 ? " stage" : " stages") + ", at most "

@@ -2,6 +2,7 @@ package dev.rmt.cli;
 
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.rmt.Device;
 import dev.rmt.DeviceInfo;
 import dev.rmt.train.CsvLog;
 import dev.rmt.train.CsvLogTable;
@@ -19,12 +20,15 @@ final class TrainingRecord {
      * @param settings what the run depends on
      * @param folder of the run, for its logs: a run that was resumed has stages that this process did not see
      */
-    static ObjectNode of(DeviceInfo device, Map<String, String> settings, TrainingResult result, Path folder)
+    static ObjectNode of(Device device, Map<String, String> settings, TrainingResult result, Path folder)
             throws IOException {
         ObjectNode node = Json.object();
         node.put("version", Version.CURRENT);
-        node.put("device", device.name() + " (" + device.isa() + ")");
-        node.put("threads", device.threads());
+        DeviceInfo info = device.info();
+        node.put("device", info.name() + " (" + info.arithmetic() + ")");
+        info.gpu().ifPresent(gpu -> node.put("gpu", gpu.model()));
+        device.notice().ifPresent(reason -> node.put("device_notice", reason));
+        node.put("threads", info.threads());
         node.put("processor", Machine.processor());
         node.put("system", Machine.look().system());
         node.put("java", System.getProperty("java.version"));

@@ -1,8 +1,11 @@
 package dev.rmt.internal;
 
+import dev.rmt.Device;
 import dev.rmt.DeviceInfo;
+import dev.rmt.Precision;
+import java.util.Optional;
 
-/** A native device: a pool of threads. Models made on it keep it alive after {@link #close()}. */
+/** A native device: a pool of threads, or a GPU. Models made on it keep it alive after {@link #close()}. */
 public final class NativeDevice implements AutoCloseable {
     private long handle;
 
@@ -23,14 +26,40 @@ public final class NativeDevice implements AutoCloseable {
         return new NativeDevice(device[0]);
     }
 
+    /**
+     * @param index which GPU
+     * @throws dev.rmt.DeviceException if it cannot be used: no library, no driver, no such GPU ...
+     */
+    public static NativeDevice cuda(int index, Precision precision) {
+        return new NativeDevice(NativeCuda.open(index, precision));
+    }
+
+    /** One of its own for whom does not share that of {@code device}. */
+    public static NativeDevice of(Device device) {
+        return device.index() < 0 ? cpu(device.threads()) : cuda(device.index(), device.precision());
+    }
+
     public synchronized DeviceInfo info() {
         byte[] name = new byte[32];
         byte[] isa = new byte[16];
-        long[] numbers = new long[2];
+        byte[] model = new byte[128];
+        byte[] products = new byte[160];
+        byte[] precision = new byte[8];
+        long[] numbers = new long[5];
         byte[] error = new byte[NativeErrors.TEXT_SIZE];
-        NativeErrors.check(Rmt.deviceInfo(handle(), name, isa, numbers, error, error.length), error);
+        NativeErrors.check(
+                Rmt.deviceInfo(handle(), name, isa, model, products, precision, numbers, error, error.length), error);
+        Optional<DeviceInfo.Gpu> gpu = numbers[2] < 0
+                ? Optional.empty()
+                : Optional.of(new DeviceInfo.Gpu(
+                        Math.toIntExact(numbers[2]),
+                        NativeErrors.string(model),
+                        numbers[3] / 10 + "." + numbers[3] % 10,
+                        numbers[4],
+                        NativeErrors.string(products),
+                        NativeErrors.string(precision)));
         return new DeviceInfo(
-                NativeErrors.string(name), NativeErrors.string(isa), Math.toIntExact(numbers[0]), numbers[1]);
+                NativeErrors.string(name), NativeErrors.string(isa), Math.toIntExact(numbers[0]), numbers[1], gpu);
     }
 
     /** Valid only while the caller holds this object's monitor. */

@@ -10,8 +10,7 @@ import org.bytedeco.javacpp.annotation.Properties;
 /**
  * The native methods: the functions of rmt.h, flattened by rmt_jni.h and rmt_jni_training.h. JavaCPP generates their JNI glue at build time;
  * its run-time library is not used. Handles are addresses, 0 for none; texts are NUL-terminated UTF-8. Nothing here
- * checks anything: only {@link NativeDevice}, {@link NativeModel}, {@link NativeMemory} and {@link NativeTrainer}
- * may call it.
+ * checks anything: only the classes whose names begin with "Native" may call it.
  */
 @NoException
 @Properties(
@@ -48,11 +47,33 @@ final class Rmt {
             @Cast("char*") byte[] error,
             int errorSize);
 
+    @Name("rmt_jni_device_create_cuda")
+    static native int deviceCreateCuda(
+            int index,
+            int precision,
+            @Cast("const char*") byte[] library,
+            @Cast("const char*") byte[] cublas,
+            @Cast("int64_t*") long[] device,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
+    @Name("rmt_jni_cuda_info")
+    static native int cudaInfo(
+            @Cast("const char*") byte[] library,
+            @Cast("char*") byte[] path,
+            @Cast("char*") byte[] problem,
+            @Cast("int64_t*") long[] numbers,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
     @Name("rmt_jni_device_info")
     static native int deviceInfo(
             @Cast("int64_t") long device,
             @Cast("char*") byte[] name,
             @Cast("char*") byte[] cpuIsa,
+            @Cast("char*") byte[] gpuName,
+            @Cast("char*") byte[] products,
+            @Cast("char*") byte[] precision,
             @Cast("int64_t*") long[] numbers,
             @Cast("char*") byte[] error,
             int errorSize);

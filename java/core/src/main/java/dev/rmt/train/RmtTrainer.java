@@ -116,7 +116,7 @@ public final class RmtTrainer {
         private final List<TrainingListener> listeners = new ArrayList<>();
         private final Map<String, String> settings = new LinkedHashMap<>();
         private Path output;
-        private Device device = Device.best();
+        private Device device;
         private boolean resume;
         private long checkpointSteps = Long.MAX_VALUE;
         private double checkpointSeconds = 60;
@@ -138,6 +138,7 @@ public final class RmtTrainer {
             return this;
         }
 
+        /** Where to compute: {@link Device#best()} unless given. */
         public Builder device(Device value) {
             device = Objects.requireNonNull(value, "device");
             return this;
@@ -250,7 +251,7 @@ public final class RmtTrainer {
                     tokenizer,
                     start,
                     output,
-                    device,
+                    device == null ? Device.best() : device,
                     List.copyOf(stages),
                     List.copyOf(listeners),
                     new LinkedHashMap<>(settings),

@@ -46,24 +46,24 @@ final class TrainingCheckpoint {
     private final ModelConfig config;
     private final WordPieceTokenizer tokenizer;
     private final Map<String, String> settings;
-    private final String cpuIsa;
+    private final String arithmetic;
     private final List<Values> kept;
 
     /**
      * @param settings all that a run must have been started with to go on from a checkpoint of this one, by name
-     * @param cpuIsa the instruction set that computes: others round in other places
+     * @param arithmetic what computes, an instruction set or a GPU: others round in other places
      * @param keepAverage whether the trainer has one
      */
     TrainingCheckpoint(
             ModelConfig config,
             WordPieceTokenizer tokenizer,
             Map<String, String> settings,
-            String cpuIsa,
+            String arithmetic,
             boolean keepAverage) {
         this.config = config;
         this.tokenizer = tokenizer;
         this.settings = settings;
-        this.cpuIsa = cpuIsa;
+        this.arithmetic = arithmetic;
         kept = keepAverage
                 ? List.of(Values.FIRST_MOMENT, Values.SECOND_MOMENT, Values.AVERAGE)
                 : List.of(Values.FIRST_MOMENT, Values.SECOND_MOMENT);
@@ -116,9 +116,9 @@ final class TrainingCheckpoint {
             }
             copyTensors(optimizer, backend, Values.WEIGHTS, "", name -> name.startsWith(PROBE_PREFIX));
         }
-        String madeWith = training.path("cpu_isa").asText();
-        if (!madeWith.equals(cpuIsa)) {
-            notices.accept("The checkpoint was made with the instruction set " + madeWith + ", this run uses " + cpuIsa
+        String madeWith = training.path("arithmetic").asText();
+        if (!madeWith.equals(arithmetic)) {
+            notices.accept("The checkpoint was made with " + madeWith + ", this run uses " + arithmetic
                     + ": it goes on, but not to the same bits as on the machine before.");
         }
         return state(folder.resolve(TRAINING), training);
@@ -240,7 +240,7 @@ final class TrainingCheckpoint {
             ObjectNode figures = best.putObject("figures");
             state.bestFigures().forEach(figures::put);
         }
-        json.put("cpu_isa", cpuIsa);
+        json.put("arithmetic", arithmetic);
         ObjectNode made = json.putObject("settings");
         settings.forEach(made::put);
         json.put("data", Base64.getEncoder().encodeToString(state.data()));

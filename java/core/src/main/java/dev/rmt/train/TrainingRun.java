@@ -63,10 +63,10 @@ final class TrainingRun implements AutoCloseable {
                 config.numMemTokens(),
                 plan.tokenizer().vocabulary().clsId(),
                 plan.tokenizer().vocabulary().sepId());
-        device = NativeDevice.cpu(plan.device().threads());
+        device = NativeDevice.of(plan.device());
         try {
             checkpoint = new TrainingCheckpoint(
-                    config, plan.tokenizer(), settings(plan), device.info().isa(), plan.keepAverage());
+                    config, plan.tokenizer(), settings(plan), device.info().arithmetic(), plan.keepAverage());
             trainer = new GrowingTrainer(
                     device,
                     config,
