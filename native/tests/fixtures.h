@@ -46,8 +46,12 @@ Struct sized() {
   return value;
 }
 
-// Names of the instruction sets that can run here, best first.
+// Where this is set, it is a path of librmt_cuda, and tests that go through isas() run on a GPU.
+inline const char *cuda_library() { return std::getenv("RMT_TEST_CUDA_LIBRARY"); }
+
+// What tests run on: the instruction sets that can run here, best first; or a GPU alone, called "cuda".
 inline std::vector<std::string> isas() {
+  if (cuda_library() != nullptr) return {"cuda"};
   std::vector<std::string> names;
   std::string rest = rmt_cpu_isas();
   while (!rest.empty()) {
@@ -59,6 +63,16 @@ inline std::vector<std::string> isas() {
 }
 
 inline DevicePtr make_device(const std::string &isa, int32_t threads = 1) {
+  if (isa == "cuda") {
+    auto info = sized<rmt_cuda_info>();
+    OK(rmt_cuda_get_info, cuda_library(), &info);
+    if (info.problem[0] != '\0') SKIP(info.problem);
+    auto options = sized<rmt_cuda_options>();
+    options.library = cuda_library();
+    rmt_device *device = nullptr;
+    OK(rmt_device_create_cuda, &options, &device);
+    return DevicePtr(device);
+  }
   auto options = sized<rmt_device_options>();
   options.threads = threads;
   options.cpu_isa = isa.c_str();

@@ -40,6 +40,9 @@ class Errors {
              const Json &yardstick, const std::function<double()> &amplified = nullptr) {
     const double error = relative_error(actual, expected);
     double allowed = yardstick.kind() == Json::Kind::kNumber ? std::max(1e-6, 2 * yardstick.number()) : usual_;
+    // The yardstick is PyTorch on a CPU, whose products are sums of many partial sums; on a GPU an element of a product
+    // is summed term after term.
+    if (isa_ == "cuda") allowed *= 2.5;
     if (!(error <= allowed) && amplified) {
       allowed = std::max(allowed, amplified());
       std::printf("  %s on %s: %s has error %.1e; allowed, since rounding is amplified there: %.1e\n", name_.c_str(),

@@ -61,6 +61,13 @@ void linear_backward_weight(cudaStream_t stream, const float *dy /* (rows, n) */
                             float *dbias /* (n) */);
 int64_t linear_scratch(int64_t rows, int32_t n, int32_t k);
 
+// ---- heads.cu ----
+
+// y = activation(x W^T + bias) for few rows, summed in double; kNone or kTanh.
+void head_linear(cudaStream_t stream, const float *x /* (rows, k) */, const float *weight /* (n, k) */,
+                 const float *bias /* (n) */, int64_t rows, int32_t n, int32_t k, Activation activation,
+                 float *y /* (rows, n) */);
+
 // ---- norm.cu ----
 
 struct NormWeights {

@@ -1,6 +1,7 @@
 // plain_tensors.h - a value for each element of each parameter of a model, for plain loops.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

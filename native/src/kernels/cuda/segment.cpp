@@ -1,0 +1,156 @@
+#include "kernels/cuda/segment.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+namespace rmt::cuda {
+
+namespace {
+
+constexpr int64_t kAlignment = 16;
+constexpr int kTables = 18;
+
+int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+}  // namespace
+
+int64_t SegmentTables::bytes(int32_t max_batch_size, int32_t max_input_length) {
+  // ids and the two lists of rows; of each document nine numbers, four pointers and a key.
+  const int64_t rows = int64_t{max_batch_size} * max_input_length;
+  return 3 * rows * static_cast<int64_t>(sizeof(int32_t)) +
+         max_batch_size * static_cast<int64_t>(9 * sizeof(int32_t) + 4 * sizeof(void *) + sizeof(uint64_t)) +
+         kTables * kAlignment;
+}
+
+SegmentTables::SegmentTables(Place &place, int32_t max_batch_size, int32_t max_input_length)
+    : place_(place), capacity_(bytes(max_batch_size, max_input_length)) {
+  device_ = static_cast<char *>(place.allocate(capacity_));
+  granted_ = device_ != nullptr;
+  for (Buffer &buffer : ring_) {
+    if (!granted_) return;
+    granted_ = cudaMallocHost(reinterpret_cast<void **>(&buffer.host), static_cast<size_t>(capacity_)) == cudaSuccess;
+    if (!granted_) {
+      cudaGetLastError();
+      return;
+    }
+    place.check(cudaEventCreateWithFlags(&buffer.copied, cudaEventDisableTiming), "making an event");
+  }
+}
+
+SegmentTables::~SegmentTables() {
+  place_.release(device_);  // waits, so that nothing reads the ring any more
+  for (Buffer &buffer : ring_) {
+    if (buffer.copied != nullptr) cudaEventDestroy(buffer.copied);
+    if (buffer.host != nullptr) cudaFreeHost(buffer.host);
+  }
+}
+
+// Copies a table into the buffer; returns where it will be on the device.
+template <typename T>
+const T *SegmentTables::put(char *host, int64_t &offset, const std::vector<T> &values) const {
+  const int64_t begin = offset;
+  std::memcpy(host + begin, values.data(), values.size() * sizeof(T));
+  offset = aligned(begin + static_cast<int64_t>(values.size() * sizeof(T)));
+  return reinterpret_cast<const T *>(device_ + begin);
+}
+
+int32_t SegmentTables::last_place(int32_t block, int32_t position) const {
+  const int32_t row = block * documents_.stride + position;
+  if (!chosen_) return row;
+  const auto begin = chosen_rows_.begin() + chosen_first_[block];
+  const auto end = begin + chosen_num_[block];
+  const auto found = std::lower_bound(begin, end, row);
+  return found != end && *found == row ? static_cast<int32_t>(found - chosen_rows_.begin()) : -1;
+}
+
+template <typename Block>
+void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *last_blocks, int32_t num_last_blocks,
+                         int32_t num_mem_tokens) {
+  int32_t stride = 0;
+  for (int32_t b = 0; b < num_blocks; ++b) stride = std::max(stride, blocks[b].length);
+  documents_.count = num_blocks;
+  documents_.stride = stride;
+  const size_t count = static_cast<size_t>(num_blocks);
+  const size_t rows = count * static_cast<size_t>(stride);
+
+  // ---- documents and all rows ----
+  ids_.assign(rows, 0);
+  rows_.assign(rows, -1);
+  for (auto *table :
+       {&lengths_, &read_start_, &first_, &num_, &chosen_first_, &chosen_num_, &write_, &last_write_, &dread_})
+    table->assign(count, 0);
+  read_pointers_.assign(count, nullptr);
+  write_pointers_.assign(count, nullptr);
+  dwrite_pointers_.assign(count, nullptr);
+  dread_pointers_.assign(count, nullptr);
+  keys_.assign(count, 0);
+  for (int32_t b = 0; b < num_blocks; ++b) {
+    const Block &block = blocks[b];
+    const int32_t begin = b * stride;
+    lengths_[b] = block.length;
+    read_start_[b] = block.read_memory_start;
+    read_pointers_[b] = block.read_memory_start >= 0 ? block.read_memory : nullptr;
+    first_[b] = begin;
+    num_[b] = block.length;
+    write_[b] = block.write_memory_start >= 0 ? begin + block.write_memory_start : -1;
+    write_pointers_[b] = block.write_memory_start >= 0 ? block.write_memory : nullptr;
+    dread_[b] = -1;
+    if constexpr (std::is_same_v<Block, TrainingBlock>) {
+      keys_[b] = block.dropout_key;
+      dwrite_pointers_[b] = block.dwrite_memory;
+      dread_pointers_[b] = block.dread_memory;
+      if (block.read_memory_start >= 0 && block.dread_memory != nullptr) dread_[b] = begin + block.read_memory_start;
+    }
+    for (int32_t t = 0; t < block.length; ++t) {
+      rows_[begin + t] = begin + t;
+      const bool is_memory =
+          block.read_memory_start >= 0 && t >= block.read_memory_start && t < block.read_memory_start + num_mem_tokens;
+      ids_[begin + t] = is_memory ? 0 : block.ids[t];
+    }
+  }
+
+  // ---- chosen rows of the last layer ----
+  chosen_rows_.clear();
+  chosen_ = num_last_blocks > 0 && last_blocks[0].num_rows > 0;
+  for (int32_t b = 0, i = 0; chosen_ && b < num_blocks; ++b) {
+    chosen_first_[b] = static_cast<int32_t>(chosen_rows_.size());
+    last_write_[b] = -1;
+    if (i == num_last_blocks || last_blocks[i].index != b) continue;
+    const Block &block = last_blocks[i++];
+    for (int32_t r = 0; r < block.num_rows; ++r) {
+      for (int32_t t = block.rows[r].begin; t < block.rows[r].end; ++t) {
+        if (t == blocks[b].write_memory_start) last_write_[b] = static_cast<int32_t>(chosen_rows_.size());
+        chosen_rows_.push_back(b * stride + t);
+      }
+    }
+    chosen_num_[b] = static_cast<int32_t>(chosen_rows_.size()) - chosen_first_[b];
+  }
+
+  // ---- one copy ----
+  Buffer &buffer = ring_[next_];
+  next_ = (next_ + 1) % kRing;
+  place_.check(cudaEventSynchronize(buffer.copied), "waiting for a copy");
+  int64_t offset = 0;
+  const auto bring = [&](const auto &table) { return put(buffer.host, offset, table); };
+  documents_.ids = bring(ids_);
+  documents_.lengths = bring(lengths_);
+  documents_.read_start = bring(read_start_);
+  documents_.read_memory = bring(read_pointers_);
+  documents_.dropout_keys = bring(keys_);
+  all_ = {static_cast<int64_t>(rows), bring(rows_), bring(first_), bring(num_)};
+  last_ = {static_cast<int64_t>(chosen_rows_.size()), bring(chosen_rows_), bring(chosen_first_), bring(chosen_num_)};
+  write_rows_ = bring(write_);
+  last_write_rows_ = bring(last_write_);
+  dread_rows_ = bring(dread_);
+  write_memory_ = bring(write_pointers_);
+  dwrite_memory_ = bring(dwrite_pointers_);
+  dread_memory_ = bring(dread_pointers_);
+  place_.upload(device_, buffer.host, offset);
+  place_.check(cudaEventRecord(buffer.copied, place_.stream()), "recording a copy");
+}
+
+template void SegmentTables::fill(const RowBlock *, int32_t, const RowBlock *, int32_t, int32_t);
+template void SegmentTables::fill(const TrainingBlock *, int32_t, const TrainingBlock *, int32_t, int32_t);
+
+}  // namespace rmt::cuda
