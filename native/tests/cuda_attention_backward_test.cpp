@@ -216,7 +216,7 @@ Result<float> on_device(const Input &in) {
   documents.count = static_cast<int32_t>(in.num_documents());
   documents.stride = in.stride;
   documents.lengths = lengths.data();
-  documents.dropout_keys = keys.data();
+  if (in.shape.dropout > 0) documents.dropout_keys = keys.data();
   const Rows chosen{static_cast<int64_t>(in.rows.size()), rows.data(), first.data(), num.data()};
   const AttentionShape shape{in.shape.num_heads, in.shape.head_size, in.shape.causal};
   const Mask mask{kSite, rmt::dropout_threshold(in.shape.dropout), 1 / (1 - in.shape.dropout)};

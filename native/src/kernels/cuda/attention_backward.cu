@@ -65,6 +65,11 @@ struct Place {
         first_query_row(job.rows.first[document]),
         num_queries(job.rows.num[document]) {}
 
+  __device__ inline DroppedSite dropped(const Job &job) const {
+    const uint64_t key = job.mask.threshold == 0 ? 0 : job.documents.dropout_keys[document];
+    return DroppedSite(job.mask, key, static_cast<uint32_t>(head));
+  }
+
   // The position of the last query of a tile; -1: it is none.
   __device__ inline int32_t last_position(const Job &job, int32_t first_query) const {
     const int32_t end = min(first_query + kTile, num_queries);
@@ -268,7 +273,7 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks) query_gradient_kernel(
   const Place place(job);
   const int32_t first_query = static_cast<int32_t>(blockIdx.x) * kTile;
   if (first_query >= place.num_queries) return;
-  const DroppedSite site(job.mask, job.documents.dropout_keys[place.document], static_cast<uint32_t>(place.head));
+  const DroppedSite site = place.dropped(job);
   const int32_t last_position = place.last_position(job, first_query);
   const int32_t end = job.shape.causal && last_position >= 0 ? last_position + 1 : place.length;
 
@@ -342,7 +347,7 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks) key_gradient_kernel(Job 
   const Tiles<kWidth> tiles(memory);
   const Place place(job);
   const int32_t first_key = static_cast<int32_t>(blockIdx.x) * kTile;
-  const DroppedSite site(job.mask, job.documents.dropout_keys[place.document], static_cast<uint32_t>(place.head));
+  const DroppedSite site = place.dropped(job);
 
   constexpr int kGroups = kHalf / (kWidth / 4);
   constexpr int kKeys = kTile / kGroups;  // neighbours
