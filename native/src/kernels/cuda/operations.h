@@ -42,7 +42,7 @@ struct Mask {
   float kept_scale;
 };
 
-// ---- linear.cu: own fp32 matrix products ----
+// ---- linear.cu, linear_backward.cu: own fp32 matrix products ----
 
 enum class Activation : int32_t { kNone, kGelu /* with erf */, kTanh };
 
@@ -61,6 +61,10 @@ void linear_backward_weight(cudaStream_t stream, const float *dy /* (rows, n) */
                             float *dbias /* (n) */);
 int64_t linear_scratch(int64_t rows, int32_t n, int32_t k);
 
+// out = GELU(before), for the weight gradient of the linear behind it; and dy x= GELU'(before).
+void gelu(cudaStream_t stream, const float *before, int64_t count, float *out);
+void gelu_backward(cudaStream_t stream, const float *before, int64_t count, float *dy);
+
 // ---- heads.cu ----
 
 // y = activation(x W^T + bias) for few rows, summed in double; kNone or kTanh.
@@ -68,7 +72,7 @@ void head_linear(cudaStream_t stream, const float *x /* (rows, k) */, const floa
                  const float *bias /* (n) */, int64_t rows, int32_t n, int32_t k, Activation activation,
                  float *y /* (rows, n) */);
 
-// ---- norm.cu ----
+// ---- norm.cu, norm_backward.cu ----
 
 struct NormWeights {
   const float *weight;  // (H)
@@ -100,10 +104,6 @@ int64_t norm_scratch(int64_t rows, int32_t hidden_size);
 // out = dropped(in) on compact rows.
 void drop(cudaStream_t stream, const Documents &documents, const Rows &rows, int32_t hidden_size, const Mask &mask,
           const float *in, float *out);
-
-// out = GELU(before), for the weight gradient of the linear behind it; and dy x= GELU'(before).
-void gelu(cudaStream_t stream, const float *before, int64_t count, float *out);
-void gelu_backward(cudaStream_t stream, const float *before, int64_t count, float *dy);
 
 // ---- attention.cu, attention_backward.cu: softmax(q k / sqrt(HS)) v for each head, T x T never in device memory ----
 
