@@ -92,10 +92,9 @@ function(rmt_add_cuda_library)
   target_include_directories(rmt_cuda PRIVATE
     "${RMT_CUDA_DIR}/../.." "${RMT_CUDA_DIR}/../../../include" ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   rmt_set_cuda_properties(rmt_cuda)
-  set_target_properties(rmt_cuda PROPERTIES LINKER_LANGUAGE CXX LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+  set_target_properties(rmt_cuda PROPERTIES LINKER_LANGUAGE CUDA LIBRARY_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
   rmt_seal_shared_library(rmt_cuda "${RMT_CUDA_MAP}")
-  find_package(CUDAToolkit REQUIRED)
-  target_link_libraries(rmt_cuda PRIVATE CUDA::cudart_static ${CMAKE_DL_LIBS} Threads::Threads)
+  target_link_libraries(rmt_cuda PRIVATE ${CMAKE_DL_LIBS} Threads::Threads)
   install(TARGETS rmt_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endfunction()
 

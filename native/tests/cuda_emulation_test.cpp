@@ -1,9 +1,9 @@
-// Tests of the emulation that the kernels are tested with: what is wrong in a kernel, or in the code around it, must
-// show.
+// Tests of the emulation that the kernels are tested with: what is wrong in a kernel must show.
 
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "emulation/fiber.h"
 #include "emulation_fixture.h"
 
 namespace {
@@ -159,7 +159,7 @@ std::string stderr_of_crash(const Body &body) {
 }
 
 void need_sanitizer() {
-#ifndef __SANITIZE_ADDRESS__
+#ifndef RMT_EMULATION_SANITIZED
   SKIP("needs AddressSanitizer");
 #endif
 }

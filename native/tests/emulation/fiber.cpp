@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <new>
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RMT_EMULATION_SANITIZED
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -47,7 +47,7 @@ namespace rmt::emulation {
 
 namespace {
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RMT_EMULATION_SANITIZED
 constexpr size_t kStackBytes = 256 << 10;
 #else
 constexpr size_t kStackBytes = 64 << 10;
@@ -85,7 +85,7 @@ Fiber::Fiber(void (*entry)()) : entry_(entry) {
 
 Fiber::~Fiber() {
   if (mapping_ == nullptr) return;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RMT_EMULATION_SANITIZED
   __asan_unpoison_memory_region(stack_, stack_bytes_);  // functions that never returned
 #endif
   munmap(mapping_, static_cast<size_t>(static_cast<const char *>(stack_) - mapping_) + stack_bytes_);
@@ -95,7 +95,7 @@ void Fiber::switch_to(Fiber &to) {
   switched_from = this;
   switched_to = &to;
   void *fake_stack = nullptr;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RMT_EMULATION_SANITIZED
   __sanitizer_start_switch_fiber(&fake_stack, to.stack_, to.stack_bytes_);
 #endif
 #ifdef RMT_EMULATION_UCONTEXT
@@ -107,7 +107,7 @@ void Fiber::switch_to(Fiber &to) {
 }
 
 void Fiber::arrived(void *fake_stack) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef RMT_EMULATION_SANITIZED
   const void *stack = nullptr;
   size_t stack_bytes = 0;
   __sanitizer_finish_switch_fiber(fake_stack, &stack, &stack_bytes);

@@ -10,6 +10,15 @@
 #include <ucontext.h>
 #endif
 
+// AddressSanitizer has to be told of switches.
+#if defined(__SANITIZE_ADDRESS__)
+#define RMT_EMULATION_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RMT_EMULATION_SANITIZED
+#endif
+#endif
+
 namespace rmt::emulation {
 
 class Fiber {
