@@ -23,10 +23,10 @@ set(RMT_CUDA_MAP "${RMT_CUDA_DIR}/../../rmt_cuda.map")
 
 # What librmt_cuda is made of. Kernels see operations.h and launch.h alone, host files the rest of rmt as well.
 set(rmt_cuda_kernel_names
-  attention.cu attention_backward.cu embedding_backward.cu heads.cu linear.cu linear_backward.cu norm.cu norm_backward.cu
+  attention.cu attention_backward.cu bias.cu embedding_backward.cu heads.cu linear.cu linear_backward.cu norm.cu norm_backward.cu
   optimizer.cu rows.cu)
 set(rmt_cuda_host_names
-  backend.cpp place.cpp products.cpp segment.cpp slab.cpp tape.cpp trainer.cpp training.cpp)
+  backend.cpp cublas.cpp place.cpp products.cpp segment.cpp slab.cpp tape.cpp trainer.cpp training.cpp)
 foreach(kind IN ITEMS kernel host)
   set(RMT_CUDA_${kind}_SOURCES "")
   foreach(name IN LISTS rmt_cuda_${kind}_names)
@@ -100,7 +100,7 @@ endfunction()
 
 function(rmt_add_cuda_emulation)
   add_library(rmt_emulation OBJECT
-    "${RMT_EMULATION_DIR}/device.cpp" "${RMT_EMULATION_DIR}/fiber.cpp" "${RMT_EMULATION_DIR}/simt.cpp"
+    "${RMT_EMULATION_DIR}/cublas.cpp" "${RMT_EMULATION_DIR}/device.cpp" "${RMT_EMULATION_DIR}/fiber.cpp" "${RMT_EMULATION_DIR}/simt.cpp"
     "${RMT_EMULATION_DIR}/stream.cpp")
   target_include_directories(rmt_emulation PUBLIC "${RMT_EMULATION_DIR}" "${RMT_CUDA_DIR}/../..")
   target_compile_definitions(rmt_emulation PUBLIC RMT_CUDA_EMULATED)

@@ -69,6 +69,7 @@ inline DevicePtr make_device(const std::string &isa, int32_t threads = 1) {
     if (info.problem[0] != '\0') SKIP(info.problem);
     auto options = sized<rmt_cuda_options>();
     options.library = cuda_library();
+    options.cublas = std::getenv("RMT_TEST_CUBLAS");  // null: what is found, else own products
     rmt_device *device = nullptr;
     OK(rmt_device_create_cuda, &options, &device);
     return DevicePtr(device);

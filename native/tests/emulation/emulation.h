@@ -33,6 +33,11 @@ std::string last_error_text();
 void reset();  // Reads the environment again: see RMT_EMULATED_* in device.cpp.
 void read_environment();
 
+// ---- for cublas.cpp of rmt ----
+
+void *cublas_library();
+void *cublas_symbol(void *library, const char *name);
+
 // ---- for launch.h ----
 
 struct Launch {

@@ -65,6 +65,15 @@ int64_t linear_scratch(int64_t rows, int32_t n, int32_t k);
 void gelu(cudaStream_t stream, const float *before, int64_t count, float *out);
 void gelu_backward(cudaStream_t stream, const float *before, int64_t count, float *dy);
 
+// ---- bias.cu: around a product that another library computes ----
+
+// y = activation(y + bias); `bias` may be null. Where `before` is not null it takes y + bias.
+void add_bias(cudaStream_t stream, const float *bias /* (n) */, int64_t rows, int32_t n, Activation activation,
+              float *before /* (rows, n) */, float *y /* (rows, n) */);
+// dbias += column sums of dy.
+void add_column_sums(cudaStream_t stream, const float *dy /* (rows, n) */, int64_t rows, int32_t n,
+                     float *dbias /* (n) */);
+
 // ---- heads.cu ----
 
 // y = activation(x W^T + bias) for few rows, summed in double; kNone or kTanh.

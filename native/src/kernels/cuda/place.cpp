@@ -112,6 +112,10 @@ void Place::check(cudaError_t error, const char *what) {
 const char *Place::failure() {
   const Lock lock(mutex_);
   check(cudaPeekAtLastError(), "running kernels");
+  if (failure_.empty() && products_.failure() != 0) {
+    failure_ = "GPU " + std::to_string(index_) + " (" + properties_.name + "): " + products_.name() +
+               " refused a product with status " + std::to_string(products_.failure());
+  }
   return failure_.empty() ? nullptr : failure_.c_str();
 }
 

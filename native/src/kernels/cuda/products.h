@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/cuda/cublas.h"
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/operations.h"
 
@@ -19,6 +20,8 @@ class Products {
 
   // "own", or "cuBLAS 12.4 from <path>".
   const std::string &name() const { return name_; }
+  // The first failure of cuBLAS, as its number; 0: none.
+  int failure() const { return failure_; }
 
   // As their namesakes in operations.h.
   void linear(cudaStream_t stream, const float *x, const float *weight, const float *bias, int64_t rows, int32_t n,
@@ -29,7 +32,16 @@ class Products {
                               float *scratch, float *dweight, float *dbias);
 
  private:
+  // C (m, n) = A B, or += ; all in the order of columns, as cuBLAS has it.
+  void multiply(CublasOperation operation_a, CublasOperation operation_b, int64_t m, int64_t n, int64_t k,
+                const float *a, int64_t lda, const float *b, int64_t ldb, bool accumulate, float *c, int64_t ldc);
+
   std::string name_ = "own";
+  Cublas cublas_{};
+  Cublas::Handle handle_ = nullptr;  // null: own products
+  void *workspace_ = nullptr;
+  CublasCompute compute_ = kCublasFp32;
+  int failure_ = 0;
 };
 
 }  // namespace rmt::cuda
