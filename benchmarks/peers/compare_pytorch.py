@@ -73,11 +73,14 @@ class Rmt:
     """librmt with one model, one memory of one slot, from a PyTorch state dict."""
 
     def __init__(self, library, config, state, isa, threads):
+        options = DeviceOptions(c.sizeof(DeviceOptions), threads, isa.encode())
+        self.load(library, config, state, "rmt_device_create_cpu", options)
+
+    def load(self, library, config, state, create_device, options, batch_size=1):
         self.library = library
         self.error = c.create_string_buffer(512)
-        options = DeviceOptions(c.sizeof(DeviceOptions), threads, isa.encode())
         self.device, self.model, self.memory = c.c_void_p(), c.c_void_p(), c.c_void_p()
-        self.check("rmt_device_create_cpu", c.byref(options), c.byref(self.device))
+        self.check(create_device, c.byref(options), c.byref(self.device))
         shape = ModelConfig(c.sizeof(ModelConfig), 0, config.hidden_size, config.num_hidden_layers,
                             config.num_attention_heads, config.intermediate_size, config.vocab_size,
                             config.max_position_embeddings, config.type_vocab_size, NUM_MEM_TOKENS, 0,
@@ -90,12 +93,12 @@ class Rmt:
             self.check("rmt_model_set_parameter", self.model, c.c_int32(index), pointer(values, FLOATS), c.c_int64(0),
                        c.c_int64(values.size))
         self.check("rmt_model_finish", self.model)
-        memory = MemoryOptions(c.sizeof(MemoryOptions), 1, 1, INPUT_LENGTH)
+        memory = MemoryOptions(c.sizeof(MemoryOptions), batch_size, batch_size, INPUT_LENGTH)
         self.check("rmt_memory_create", self.model, c.byref(memory), c.byref(self.memory))
         self.memory_shape = (NUM_MEM_TOKENS, config.hidden_size)
-        self.slot = np.zeros(1, np.int32)
-        self.start = np.ones(1, np.int32)
-        self.no_head = np.full(1, -1, np.int32)
+        self.slot = np.arange(batch_size, dtype=np.int32)
+        self.start = np.ones(batch_size, np.int32)
+        self.no_head = np.full(batch_size, -1, np.int32)
 
     def check(self, function, *arguments):
         status = getattr(self.library, function)(*arguments, self.error, c.c_size_t(len(self.error)))
@@ -103,16 +106,16 @@ class Rmt:
             raise RuntimeError(f"{function}: {self.error.value.decode()}")
 
     def forward(self, ids, all_rows=False):
-        """One segment; ids (T) with anything at the memory positions 1 ... M."""
-        length = np.array([ids.size], np.int32)
-        segment = Segment(c.sizeof(Segment), 1, ids.size, pointer(ids, INTS), pointer(length, INTS),
+        """One segment; ids (T) or (B, T) with anything at the memory positions 1 ... M."""
+        length = np.full(self.slot.size, ids.shape[-1], np.int32)
+        segment = Segment(c.sizeof(Segment), length.size, ids.shape[-1], pointer(ids, INTS), pointer(length, INTS),
                           pointer(self.slot, INTS), pointer(self.start, INTS), pointer(self.start, INTS),
                           pointer(self.no_head, INTS), 0, int(all_rows))
         self.check("rmt_segment_forward", self.memory, c.byref(segment), None)
 
-    def read_memory(self):
+    def read_memory(self, slot=0):
         values = np.empty(self.memory_shape, np.float32)
-        self.check("rmt_memory_get", self.memory, c.c_int32(0), c.c_int32(0), pointer(values, FLOATS),
+        self.check("rmt_memory_get", self.memory, c.c_int32(slot), c.c_int32(0), pointer(values, FLOATS),
                    c.c_int64(values.size))
         return values
 
