@@ -88,6 +88,14 @@ public final class GoldenFiles {
         return float32Error.isNumber() ? Math.max(FLOOR, 2 * float32Error.asDouble()) : WITHOUT_YARDSTICK;
     }
 
+    /**
+     * How much more than a tolerance a device may be off. The yardstick is PyTorch on a CPU, whose products are sums of many
+     * partial sums; on a GPU an element of a product is one sum.
+     */
+    public static double rounding(Device device) {
+        return device.index() < 0 ? 1 : 2.5;
+    }
+
     /** Largest difference relative to the largest magnitude of what is expected. */
     public static double relativeError(float[] actual, double[] expected) {
         assertThat(actual).hasSize(expected.length);

@@ -2,6 +2,7 @@ package dev.rmt.cli;
 
 import dev.rmt.Device;
 import dev.rmt.Precision;
+import java.util.Locale;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -40,7 +41,9 @@ final class DeviceOptions {
     Device open() {
         if (device.equals("cpu") && precision != Precision.FP32) {
             throw new ParameterException(
-                    command.commandLine(), "--precision " + precision + " is for a GPU; the cpu computes in fp32.");
+                    command.commandLine(),
+                    "--precision " + precision.name().toLowerCase(Locale.ROOT)
+                            + " is for a GPU; the CPU computes in fp32.");
         }
         return Device.parse(device, threads == null ? 0 : threads, precision);
     }

@@ -80,8 +80,8 @@ final class DoctorCommand implements Callable<Integer> {
     /** The library, the driver, each GPU, and what the presets say. */
     private void cuda(PrintStream out, CudaInfo cuda) {
         cuda.builtWith()
-                .ifPresent(version ->
-                        out.println("cuda        " + cuda.library() + " (named by " + cuda.origin() + "), built with CUDA "
+                .ifPresent(version -> out.println(
+                        "cuda        " + cuda.library() + " (named by " + cuda.origin() + "), built with CUDA "
                                 + version + "; "
                                 + cuda.driver()
                                         .map(driver -> "the driver runs CUDA up to " + driver)

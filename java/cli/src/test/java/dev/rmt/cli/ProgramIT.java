@@ -1,6 +1,7 @@
 package dev.rmt.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -100,6 +101,8 @@ class ProgramIT {
                 "--placement near",
                 "--alignment up",
                 "--device gpu",
+                "--precision half",
+                "--precision bf16 --device cpu",
                 "--memory-rows some",
                 "--num-mem-tokens 4",
                 "--resume",
@@ -154,9 +157,12 @@ class ProgramIT {
 
     @Test
     void cudaIsRefusedWithTheReasonAndNeverReplaced() {
-        assertOneSentence(program.run("eval", "--device", "cuda"), 3, "CUDA");
+        assumeFalse(Files.exists(Path.of("/dev/nvidiactl")), "this machine has a driver");
+        assertOneSentence(program.run("eval", "--device", "cuda"), 3, "CUDA cannot be used");
+        assertOneSentence(program.run("eval", "--device", "cuda:1", "--precision", "tf32"), 3, "CUDA cannot be used");
         Program.Result result = program.run("doctor", "--device", "cuda:1");
         assertThat(result.status()).as(result.toString()).isEqualTo(3);
+        assertThat(result.out()).contains("cuda        CUDA cannot be used: ").doesNotContain("device      cpu");
     }
 
     @Test

@@ -3,6 +3,7 @@ package dev.rmt.train;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.rmt.Device;
 import dev.rmt.GoldenFiles;
 import dev.rmt.LoadOptions;
 import dev.rmt.ModelConfig;
@@ -19,6 +20,7 @@ import dev.rmt.internal.TrainingBackend.Values;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -41,6 +43,7 @@ class TrainingGoldenTest {
      */
     private static final double WEIGHT_TOLERANCE = 1e-4;
 
+    @Tag("gpu")
     @ParameterizedTest
     @CsvSource({
         "gradients-last, -1, true, true",
@@ -114,7 +117,7 @@ class TrainingGoldenTest {
     /** The golden model in a trainer, and the documents of a golden file as a batch. */
     private static final class Trained implements AutoCloseable {
         final Safetensors golden;
-        final NativeDevice device = NativeDevice.cpu(2);
+        final NativeDevice device = NativeDevice.of(Device.best());
         final NativeTrainer trainer;
         final Backpropagation loop;
         final TrainingBatch batch;
@@ -221,7 +224,7 @@ class TrainingGoldenTest {
             String name = parameter.equals("memory") ? WORDS : parameter;
             JsonNode known = GoldenFiles.metadata(golden, "float32_error_of_pytorch");
             double own = known.path("bert." + name).asDouble(known.path(name).asDouble(0));
-            return Math.max(floor, 2 * own);
+            return GoldenFiles.rounding(Device.best()) * Math.max(floor, 2 * own);
         }
 
         @Override

@@ -99,7 +99,7 @@ public final class PeerComparison {
                     "%-8s%9d  %-8s%11.1e%14.3f%15.3f%17.3f%21s%27s%n",
                     shape.name().toLowerCase(Locale.ROOT),
                     threads,
-                    model.deviceInfo().isa(),
+                    model.deviceInfo().arithmetic(),
                     difference,
                     median(milliseconds[0]),
                     median(milliseconds[1]),
