@@ -32,8 +32,9 @@ __global__ void __launch_bounds__(ProductTile<kSize>::kThreads, 2)
   const int64_t first_row = static_cast<int64_t>(blockIdx.x / column_tiles) * Tile::kSide;
   const int64_t first_column = static_cast<int64_t>(blockIdx.x % column_tiles) * Tile::kSide;
   Product<kSize> product;
+  float no_line_sum = 0.0f;
   product.template multiply<Layout::kRowIsLine, Layout::kRowIsLine>(x, first_row, weight, first_column, 0, depth,
-                                                                    shared, nullptr);
+                                                                    shared, false, no_line_sum);
   constexpr int kGroup = Product<kSize>::kGroup;
   product.for_each_group([&](int row_of_tile, int column_of_tile, const float *sums) {
     const int64_t row = first_row + row_of_tile;

@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(ProductTile<kSize>::kThreads, 2) product_kerne
   float line_sum = 0.0f;
   Product<kSize> product;
   product.template multiply<kLayoutA, Layout::kRowIsDepth>(a, first_row, b, first_column, begin, end, shared,
-                                                           with_line_sums ? &line_sum : nullptr);
+                                                           with_line_sums, line_sum);
   float *out = sums.out + blockIdx.y * sums.slice_stride;
   constexpr int kGroup = Product<kSize>::kGroup;
   product.for_each_group([&](int row_of_tile, int column_of_tile, const float *values) {

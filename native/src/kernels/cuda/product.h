@@ -116,11 +116,11 @@ class Product {
     }
   }
 
-  // Adds the product over depths [begin, end) of the tile that begins at (row, column). With `line_sums`, thread t of
+  // Adds the product over depths [begin, end) of the tile that begins at (row, column). With a line sum, thread t of
   // the first kSide adds A's line t over the same depths to it.
   template <Layout kLayoutA, Layout kLayoutB>
   __device__ void multiply(const Operand &a, int64_t row, const Operand &b, int64_t column, int32_t begin, int32_t end,
-                           float *shared, float *line_sum) {
+                           float *shared, bool with_line_sum, float &line_sum) {
     OperandSteps<kSize, kLayoutA> a_steps(a, row, begin, end);
     OperandSteps<kSize, kLayoutB> b_steps(b, column, begin, end);
     a_steps.read();
@@ -137,7 +137,7 @@ class Product {
       }
       const float *a_tile = shared + step % 2 * 2 * Tile::kOperandFloats;
       multiply_step(a_tile, a_tile + Tile::kOperandFloats);
-      if (line_sum != nullptr) add_line(a_tile, line_sum);
+      if (with_line_sum) line_sum = add_line(a_tile, line_sum);
       if (more) {
         float *next = shared + (step + 1) % 2 * 2 * Tile::kOperandFloats;
         a_steps.write(next);
@@ -176,10 +176,11 @@ class Product {
     }
   }
 
-  __device__ static void add_line(const float *a_tile, float *line_sum) {
-    if (threadIdx.x >= Tile::kSide) return;
+  __device__ static float add_line(const float *a_tile, float line_sum) {
+    if (threadIdx.x >= Tile::kSide) return line_sum;
 #pragma unroll
-    for (int depth = 0; depth < Tile::kDepth; ++depth) *line_sum += a_tile[depth * Tile::kLine + threadIdx.x];
+    for (int depth = 0; depth < Tile::kDepth; ++depth) line_sum += a_tile[depth * Tile::kLine + threadIdx.x];
+    return line_sum;
   }
 
   float sums_[kSize][kSize];
