@@ -47,15 +47,14 @@ public record LookBackValues(
      * The eight frequencies for heads of 16: found by random search, so that the mean cosine over distances 1 ... 511 stays
      * below 0.55 and no other place looks like the right one.
      */
-    private static final List<Double> FREQUENCIES = List.of(
-            0.54418671, 0.95734152, 1.65917562, 1.69441084, 1.82437529, 1.87473368, 2.08362275, 2.17973079);
+    private static final List<Double> FREQUENCIES =
+            List.of(0.54418671, 0.95734152, 1.65917562, 1.69441084, 1.82437529, 1.87473368, 2.08362275, 2.17973079);
 
     public LookBackValues {
         distances = List.copyOf(distances);
         frequencies = List.copyOf(frequencies);
-        for (double value : new double[] {
-            gain, positionRms, wordDeviation, linear, classifier, sameToken, memoryScale
-        }) {
+        for (double value :
+                new double[] {gain, positionRms, wordDeviation, linear, classifier, sameToken, memoryScale}) {
             if (!(value >= 0 && value <= 1e3)) {
                 throw new IllegalArgumentException(
                         "A starting value has the scale " + value + "; scales must be 0 ... 1000.");

@@ -26,7 +26,8 @@ public final class LookBackWeights implements Weights {
                     "The starting values name " + values.distances().size()
                             + " distances to look at, but the model has " + config.numHeads() + " heads.");
         }
-        if (!values.distances().isEmpty() && config.headSize() > 2 * values.frequencies().size()) {
+        if (!values.distances().isEmpty()
+                && config.headSize() > 2 * values.frequencies().size()) {
             throw new IllegalArgumentException(
                     "The starting values have " + values.frequencies().size() + " frequencies, but heads of "
                             + config.headSize() + " need " + config.headSize() / 2 + ".");

@@ -24,7 +24,8 @@ record FrozenPart(String name, int columns) {
         }
         int columns = Integer.parseInt(matcher.group(2));
         if (columns == 0) {
-            throw new IllegalArgumentException("\"" + text + "\" freezes no columns; leave it out, or name at least one.");
+            throw new IllegalArgumentException(
+                    "\"" + text + "\" freezes no columns; leave it out, or name at least one.");
         }
         return new FrozenPart(matcher.group(1), columns);
     }

@@ -101,8 +101,8 @@ class RmtTrainerTest {
 
     @Test
     void whatIsFrozenKeepsItsBitsAndTheRestLearns() {
-        OptimizerSettings freezing =
-                new OptimizerSettings(0.9, 0.999, 1e-8, 0, false, 0, 1, 0, List.of("memory[:3]", "encoder.layer.0.output"));
+        OptimizerSettings freezing = new OptimizerSettings(
+                0.9, 0.999, 1e-8, 0, false, 0, 1, 0, List.of("memory[:3]", "encoder.layer.0.output"));
         TrainingResult result = TinyRuns.trainer(
                         out("out"),
                         List.of(TinyRuns.stage("one", 10, 1).optimizer(freezing).build()))
