@@ -50,7 +50,7 @@ SegmentTables::~SegmentTables() {
 template <typename T>
 const T *SegmentTables::put(char *host, int64_t &offset, const std::vector<T> &values) const {
   const int64_t begin = offset;
-  std::memcpy(host + begin, values.data(), values.size() * sizeof(T));
+  if (!values.empty()) std::memcpy(host + begin, values.data(), values.size() * sizeof(T));
   offset = aligned(begin + static_cast<int64_t>(values.size() * sizeof(T)));
   return reinterpret_cast<const T *>(device_ + begin);
 }
