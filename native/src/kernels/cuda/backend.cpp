@@ -203,7 +203,7 @@ void end_segment(const SegmentContext &context) {
     cudaGraph_t graph = nullptr;
     place.check(cudaStreamEndCapture(place.stream(), &graph), "recording a segment");
     if (graph != nullptr) {
-      place.check(cudaGraphInstantiate(&workspace.recording->graph, graph, 0), "preparing a segment");
+      place.check(cudaGraphInstantiateWithFlags(&workspace.recording->graph, graph, 0), "preparing a segment");
       cudaGraphDestroy(graph);
     }
   }
