@@ -151,7 +151,8 @@ def main():
                             num_attention_heads=heads, intermediate_size=intermediate, initializer_range=0.05,
                             num_labels=NUM_LABELS, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
         model = BertForSequenceClassification(config).train()
-        ids = torch.randint(0, VOCAB_SIZE, (arguments.batch, INPUT_LENGTH), generator=generator)
+        # Not 0: PyTorch takes it for padding, whose row has no gradient.
+        ids = torch.randint(1, VOCAB_SIZE, (arguments.batch, INPUT_LENGTH), generator=generator)
         labels = torch.randint(0, NUM_LABELS, (arguments.batch,), generator=generator)
         single = torch_gradients(model, ids, labels)
         expected = torch_gradients(model.double(), ids, labels)
