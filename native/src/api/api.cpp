@@ -55,15 +55,8 @@ rmt_status guarded_create(Handle **handle, const char *name, char *error, size_t
 
 void require_handle(const void *handle, const char *name) { require(handle != nullptr, name, " is NULL"); }
 
-template <size_t N>
-void copy_text(char (&target)[N], const std::string &source) {
-  const size_t length = std::min(source.size(), N - 1);
-  std::memset(target, 0, N);
-  std::memcpy(target, source.data(), length);
-}
-
 void describe(const rmt::Parameter &parameter, rmt_parameter_info *info) {
-  copy_text(info->name, parameter.name);
+  rmt::copy_text(info->name, parameter.name);
   info->num_dims = parameter.num_dims;
   std::copy(std::begin(parameter.dims), std::end(parameter.dims), info->dims);
 }

@@ -80,6 +80,11 @@ struct RowBlock {
   float *write_memory;         // (M, H)
 };
 
+// Whether one of the M memory rows that are read stands at position t, in place of a word.
+static inline bool reads_memory(const RowBlock &block, int64_t t, int32_t num_mem_tokens) {
+  return block.read_memory_start >= 0 && t >= block.read_memory_start && t < block.read_memory_start + num_mem_tokens;
+}
+
 // Floats where a backend computes: memory states and what is copied between them. `device` is the backend's own; null
 // for the CPU. What is enqueued runs in the order of the calls.
 struct DeviceMemory {

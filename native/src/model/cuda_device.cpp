@@ -2,9 +2,7 @@
 
 #include <dlfcn.h>
 
-#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 #include "kernels/cuda/library.h"
@@ -39,12 +37,6 @@ const CudaLibrary &load_library(const std::string &path) {
   return *library;
 }
 
-void copy_text(char *target, size_t size, const char *source) {
-  const size_t length = std::min(std::strlen(source), size - 1);
-  std::memset(target, 0, size);
-  std::memcpy(target, source, length);
-}
-
 class CudaDevice : public Device {
  public:
   CudaDevice(const CudaLibrary &library, std::shared_ptr<void> place, const CudaOptions &options)
@@ -54,15 +46,15 @@ class CudaDevice : public Device {
     Device::describe(info);
     CudaDeviceInfo cuda{};
     library_.describe(place(), &cuda);
-    copy_text(info->name, sizeof(info->name), "cuda");
-    copy_text(info->cpu_isa, sizeof(info->cpu_isa), "");
+    copy_text(info->name, "cuda");
+    copy_text(info->cpu_isa, "");
     info->index = options_.index;
     info->compute_capability = cuda.compute_capability;
     info->total_bytes = cuda.total_bytes;
-    copy_text(info->device_name, sizeof(info->device_name), cuda.name);
-    copy_text(info->products, sizeof(info->products), cuda.products);
+    copy_text(info->device_name, cuda.name);
+    copy_text(info->products, cuda.products);
     constexpr const char *kPrecisions[] = {"fp32", "tf32", "bf16"};
-    copy_text(info->precision, sizeof(info->precision), kPrecisions[static_cast<int>(options_.precision)]);
+    copy_text(info->precision, kPrecisions[static_cast<int>(options_.precision)]);
   }
 
  private:
@@ -92,13 +84,13 @@ void describe_cuda(const char *library, rmt_cuda_info *info) {
   try {
     load_library(path).get_info(&cuda);
   } catch (const Error &reason) {
-    copy_text(cuda.problem, sizeof(cuda.problem), reason.what());
+    copy_text(cuda.problem, reason.what());
   }
   info->num_devices = cuda.num_devices;
   info->driver_version = cuda.driver_version;
   info->runtime_version = cuda.runtime_version;
-  copy_text(info->library, sizeof(info->library), path.c_str());
-  copy_text(info->problem, sizeof(info->problem), cuda.problem);
+  copy_text(info->library, path);
+  copy_text(info->problem, cuda.problem);
 }
 
 }  // namespace rmt

@@ -67,10 +67,10 @@ void Device::describe(rmt_device_info *info) const {
   const size_t struct_size = info->struct_size;
   *info = rmt_device_info{};
   info->struct_size = struct_size;
-  std::strncpy(info->name, "cpu", sizeof(info->name) - 1);
-  std::strncpy(info->cpu_isa, backend_.name, sizeof(info->cpu_isa) - 1);
-  std::strncpy(info->products, "own", sizeof(info->products) - 1);
-  std::strncpy(info->precision, "fp32", sizeof(info->precision) - 1);
+  copy_text(info->name, "cpu");
+  copy_text(info->cpu_isa, backend_.name);
+  copy_text(info->products, "own");
+  copy_text(info->precision, "fp32");
   info->threads = threads();
   info->available_bytes = available_bytes();
   info->index = -1;

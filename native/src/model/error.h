@@ -1,7 +1,9 @@
 // error.h - how everything behind the C interface fails: by throwing Error, which src/api turns into a status and text.
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <string>
 #include <type_traits>
@@ -50,6 +52,14 @@ template <typename... Parts>
 template <typename... Parts>
 void require(bool condition, const Parts &...parts) {
   if (!condition) fail(RMT_INVALID_ARGUMENT, parts...);
+}
+
+// Puts a text into a field of a struct: cut to fit, and zeros behind it.
+template <size_t N>
+void copy_text(char (&target)[N], const std::string &source) {
+  const size_t length = std::min(source.size(), N - 1);
+  std::memset(target, 0, N);
+  std::memcpy(target, source.data(), length);
 }
 
 // Checks an argument struct: there, and of the size that this library knows.

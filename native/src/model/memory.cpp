@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "model/config.h"
@@ -46,8 +45,7 @@ Memory::Memory(std::shared_ptr<const Model> model, const rmt_memory_options *opt
 void Memory::tensor_info(int32_t tensor, rmt_memory_tensor_info *info) const {
   require_struct(info, "rmt_memory_tensor_info");
   require_tensor(tensor);
-  std::memset(info->name, 0, sizeof(info->name));
-  std::memcpy(info->name, kTensorName, sizeof(kTensorName));
+  copy_text(info->name, kTensorName);
   info->num_dims = 2;
   std::fill(std::begin(info->dims), std::end(info->dims), 0);
   info->dims[0] = model_->shape().num_mem_tokens;

@@ -37,11 +37,9 @@ inline void add_embedding_rows(const EmbeddingBackwardJob &job, const TrainingBl
   float *words = job.gradient(Tensor::kWordEmbeddings);
   for (int32_t t = 0; t < block.length; ++t) {
     const float *dx = job.tape->dx_of((first_row + t) / kRows) + (first_row + t) % kRows;
-    const int32_t memory_row = t - block.read_memory_start;
-    const bool is_memory = block.read_memory_start >= 0 && memory_row >= 0 && memory_row < job.shape->num_mem_tokens;
-    if (is_memory) {
+    if (reads_memory(block, t, job.shape->num_mem_tokens)) {
       if (block.dread_memory == nullptr) continue;
-      float *dmemory = block.dread_memory + static_cast<int64_t>(memory_row) * columns;
+      float *dmemory = block.dread_memory + static_cast<int64_t>(t - block.read_memory_start) * columns;
       for (int32_t c = begin; c < end; ++c) dmemory[c] = dx[c * kRows];
     } else {
       float *word = words + static_cast<int64_t>(block.ids[t]) * columns;

@@ -68,10 +68,9 @@ struct EmbeddingTables {
 // Where the word of a position is, or the memory row in its place.
 inline const float *embedding_row(const float *words, const ModelShape &shape, const RowBlock &block,
                                   int32_t position) {
-  const int32_t memory_row = position - block.read_memory_start;
-  const bool is_memory = block.read_memory_start >= 0 && memory_row >= 0 && memory_row < shape.num_mem_tokens;
-  return is_memory ? block.read_memory + static_cast<int64_t>(memory_row) * shape.hidden_size
-                   : words + static_cast<int64_t>(block.ids[position]) * shape.hidden_size;
+  return reads_memory(block, position, shape.num_mem_tokens)
+             ? block.read_memory + static_cast<int64_t>(position - block.read_memory_start) * shape.hidden_size
+             : words + static_cast<int64_t>(block.ids[position]) * shape.hidden_size;
 }
 
 // One panel of LayerNorm(row + position + type); `positions` is a panel.

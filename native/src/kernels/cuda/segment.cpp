@@ -9,17 +9,17 @@ namespace rmt::cuda {
 namespace {
 
 constexpr int64_t kAlignment = 16;
-constexpr int kTables = 18;
+constexpr int kTables = 17;
 
 int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 }  // namespace
 
 int64_t SegmentTables::bytes(int32_t max_batch_size, int32_t max_input_length) {
-  // ids and the two lists of rows; of each document nine numbers, four pointers and a key.
+  // ids and the two lists of rows; of each document eight numbers, four pointers and a key.
   const int64_t rows = int64_t{max_batch_size} * max_input_length;
   return 3 * rows * static_cast<int64_t>(sizeof(int32_t)) +
-         max_batch_size * static_cast<int64_t>(9 * sizeof(int32_t) + 4 * sizeof(void *) + sizeof(uint64_t)) +
+         max_batch_size * static_cast<int64_t>(8 * sizeof(int32_t) + 4 * sizeof(void *) + sizeof(uint64_t)) +
          kTables * kAlignment;
 }
 
@@ -77,8 +77,7 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
   // ---- documents and all rows ----
   ids_.assign(rows, 0);
   rows_.assign(rows, -1);
-  for (auto *table :
-       {&lengths_, &read_start_, &first_, &num_, &chosen_first_, &chosen_num_, &write_, &last_write_, &dread_})
+  for (auto *table : {&lengths_, &read_start_, &first_, &chosen_first_, &chosen_num_, &write_, &last_write_, &dread_})
     table->assign(count, 0);
   read_pointers_.assign(count, nullptr);
   write_pointers_.assign(count, nullptr);
@@ -92,7 +91,6 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
     read_start_[b] = block.read_memory_start;
     read_pointers_[b] = block.read_memory_start >= 0 ? block.read_memory : nullptr;
     first_[b] = begin;
-    num_[b] = block.length;
     write_[b] = block.write_memory_start >= 0 ? begin + block.write_memory_start : -1;
     write_pointers_[b] = block.write_memory_start >= 0 ? block.write_memory : nullptr;
     dread_[b] = -1;
@@ -104,9 +102,7 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
     }
     for (int32_t t = 0; t < block.length; ++t) {
       rows_[begin + t] = begin + t;
-      const bool is_memory =
-          block.read_memory_start >= 0 && t >= block.read_memory_start && t < block.read_memory_start + num_mem_tokens;
-      ids_[begin + t] = is_memory ? 0 : block.ids[t];
+      ids_[begin + t] = reads_memory(block, t, num_mem_tokens) ? 0 : block.ids[t];
     }
   }
 
@@ -138,7 +134,7 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
   documents_.read_start = bring(read_start_);
   documents_.read_memory = bring(read_pointers_);
   documents_.dropout_keys = bring(keys_);
-  all_ = {static_cast<int64_t>(rows), bring(rows_), bring(first_), bring(num_)};
+  all_ = {static_cast<int64_t>(rows), bring(rows_), bring(first_), documents_.lengths};
   last_ = {static_cast<int64_t>(chosen_rows_.size()), bring(chosen_rows_), bring(chosen_first_), bring(chosen_num_)};
   write_rows_ = bring(write_);
   last_write_rows_ = bring(last_write_);

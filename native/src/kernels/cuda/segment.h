@@ -79,7 +79,7 @@ class SegmentTables {
   float *const *dread_memory_ = nullptr;
 
   // Kept between segments, so that filling allocates nothing in the long run.
-  std::vector<int32_t> ids_, lengths_, read_start_, rows_, first_, num_, chosen_rows_, chosen_first_, chosen_num_;
+  std::vector<int32_t> ids_, lengths_, read_start_, rows_, first_, chosen_rows_, chosen_first_, chosen_num_;
   std::vector<int32_t> write_, last_write_, dread_;
   std::vector<const float *> read_pointers_, dwrite_pointers_;
   std::vector<float *> write_pointers_, dread_pointers_;

@@ -306,9 +306,8 @@ SortedWords bring_sorted_words(const Job &job, const TrainingBlock *blocks, int3
   for (int32_t b = 0; b < num_blocks; ++b) {
     const TrainingBlock &block = blocks[b];
     for (int32_t t = 0; t < block.length; ++t) {
-      const bool is_memory = block.read_memory_start >= 0 && t >= block.read_memory_start &&
-                             t < block.read_memory_start + job.shape.num_mem_tokens;
-      if (!is_memory) words.emplace_back(block.ids[t], block.index * job.tables.stride() + t);
+      if (reads_memory(block, t, job.shape.num_mem_tokens)) continue;
+      words.emplace_back(block.ids[t], block.index * job.tables.stride() + t);
     }
   }
   std::sort(words.begin(), words.end());

@@ -136,10 +136,9 @@ class PlainBackend : private PlainRows<Real> {
       const RowBlock &block = blocks[b];
       Real *x = static_cast<Workspace *>(context.workspace)->rows(shape, block.index);
       for_each_chosen_row(block, [&](int32_t t) {
-        const int64_t memory_row = t - block.read_memory_start;
-        const bool is_memory = block.read_memory_start >= 0 && memory_row >= 0 && memory_row < shape.num_mem_tokens;
-        const float *word = is_memory ? block.read_memory + memory_row * hidden
-                                      : weights.get(Tensor::kWordEmbeddings) + block.ids[t] * hidden;
+        const float *word = reads_memory(block, t, shape.num_mem_tokens)
+                                ? block.read_memory + (t - block.read_memory_start) * hidden
+                                : weights.get(Tensor::kWordEmbeddings) + block.ids[t] * hidden;
         const float *position = weights.get(Tensor::kPositionEmbeddings) + t * hidden;
         const float *type = weights.get(Tensor::kTypeEmbeddings);
         for (int64_t h = 0; h < hidden; ++h) x[t * hidden + h] = static_cast<Real>(word[h]) + position[h] + type[h];

@@ -189,11 +189,6 @@ class PlainTraining : private PlainRows<Real> {
     for (int32_t b = 0; b < num_blocks; ++b) run(Job(context, blocks[b]));
   }
 
-  static bool is_memory(const TrainingContext &context, const TrainingBlock &block, int64_t t) {
-    return block.read_memory_start >= 0 && t >= block.read_memory_start &&
-           t < block.read_memory_start + context.shape->num_mem_tokens;
-  }
-
   // ---- forward ----
 
   static void embed(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
@@ -203,7 +198,7 @@ class PlainTraining : private PlainRows<Real> {
       const float *type = weights.get(Tensor::kTypeEmbeddings);
       const Mask dropped = mask(block, DropoutSite::kEmbedding, context.dropout.hidden);
       for (int64_t t = 0; t < block.length; ++t) {
-        const float *word = is_memory(context, block, t)
+        const float *word = reads_memory(block, t, context.shape->num_mem_tokens)
                                 ? block.read_memory + (t - block.read_memory_start) * job.hidden
                                 : weights.get(Tensor::kWordEmbeddings) + block.ids[t] * job.hidden;
         const float *position = weights.get(Tensor::kPositionEmbeddings) + t * job.hidden;
@@ -468,7 +463,7 @@ class PlainTraining : private PlainRows<Real> {
         };
         add_to(Tensor::kPositionEmbeddings, t);
         add_to(Tensor::kTypeEmbeddings, 0);
-        if (!is_memory(context, block, t)) {
+        if (!reads_memory(block, t, context.shape->num_mem_tokens)) {
           add_to(Tensor::kWordEmbeddings, block.ids[t]);
         } else if (block.dread_memory != nullptr) {
           float *dmemory = block.dread_memory + (t - block.read_memory_start) * job.hidden;
