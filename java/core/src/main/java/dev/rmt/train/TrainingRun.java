@@ -38,6 +38,7 @@ final class TrainingRun implements AutoCloseable {
     // Where the run stands.
     private int stageIndex;
     private TrainingStage stage;
+    private final Map<FrozenPart, List<NativeModel.Parameter>> frozen = new LinkedHashMap<>(); // of the stage
     private long step;
     private boolean stageEnded;
     private long totalStep;
@@ -192,6 +193,7 @@ final class TrainingRun implements AutoCloseable {
     }
 
     private void startLoop() {
+        findFrozen();
         TrainingBackend backend = trainer.backend();
         loop = new Backpropagation(
                 backend,
@@ -263,20 +265,23 @@ final class TrainingRun implements AutoCloseable {
         progress = progress(rate, loss, labels == 0 ? Double.NaN : (double) right / labels, norm, read / took, step);
     }
 
-    private void freeze() {
+    /** Found once for a stage, since every step clears them. */
+    private void findFrozen() {
+        frozen.clear();
         for (FrozenPart part : stage.optimizer().frozenParts()) {
-            boolean found = false;
-            for (NativeModel.Parameter parameter : trainer.backend().parameters()) {
-                if (part.covers(parameter)) {
-                    part.clearGradient(trainer.backend(), parameter);
-                    found = true;
-                }
-            }
-            if (!found) {
+            List<NativeModel.Parameter> covered =
+                    trainer.backend().parameters().stream().filter(part::covers).toList();
+            if (covered.isEmpty()) {
                 throw new InputException("Stage \"" + stage.name() + "\" freezes " + part.name()
                         + ", but no parameter of the model has a name that begins so.");
             }
+            frozen.put(part, covered);
         }
+    }
+
+    private void freeze() {
+        frozen.forEach(
+                (part, covered) -> covered.forEach(parameter -> part.clearGradient(trainer.backend(), parameter)));
     }
 
     private void makeRoom(TrainingBatch batch) {
