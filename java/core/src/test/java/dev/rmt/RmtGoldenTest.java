@@ -39,7 +39,7 @@ class RmtGoldenTest {
             List<Long> lengths = new ArrayList<>();
             for (int d = 0; golden.get("doc." + d + ".ids") != null; d++) {
                 int[] ids = GoldenFiles.ints(golden, "doc." + d + ".ids");
-                documents.add(source(ids));
+                documents.add(TestModels.source(ids));
                 lengths.add((long) ids.length);
             }
             Comparison comparison = new Comparison(golden, model.device());
@@ -122,7 +122,7 @@ class RmtGoldenTest {
             int labels = logits.length / segments;
             double[] worst = {0};
             batch.read(
-                    List.of(source(ids)),
+                    List.of(TestModels.source(ids)),
                     new long[] {ids.length},
                     SegmentAlignment.RIGHT,
                     true,
@@ -172,36 +172,39 @@ class RmtGoldenTest {
             double tolerance = GoldenFiles.tolerance(GoldenFiles.metadata(golden, "float32_error_of_pytorch"));
             double[] worst = {0};
             double[] entering = {0};
-            batch.read(List.of(source(ids)), new long[] {ids.length}, alignment, true, new RmtBatch.Listener() {
-                @Override
-                public void afterStep(RmtBatch inside, RmtBatch.Step step) {
-                    int s = (int) step.index();
-                    double ofMemory = GoldenFiles.relativeError(inside.memory(0), part(memories, s, memorySize));
-                    double ofLogits = GoldenFiles.relativeError(step.logits().get(0), part(logits, s, labels));
-                    double error = Math.max(ofMemory, ofLogits);
-                    double allowed = tolerance;
-                    if (error > tolerance
-                            && s > 0
-                            && lengths[s] == model.config().segmentSize()) {
-                        int start = Arrays.stream(lengths, 0, s).sum();
-                        int[] content = Arrays.copyOfRange(ids, start, start + lengths[s]);
-                        double noise = entering[0] > tolerance ? entering[0] : 1e-6;
-                        allowed += amplified(model, part(memories, s - 1, memorySize), noise, content);
-                        reporter.publishEntry(
-                                "minilm rmt, segment " + s,
-                                String.format(
-                                        Locale.ROOT,
-                                        "error of memory %.2e, of logits %.2e; allowed, as %.2e enters: %.2e",
-                                        ofMemory,
-                                        ofLogits,
-                                        noise,
-                                        allowed));
-                    }
-                    assertThat(error).as("segment %d", s).isLessThanOrEqualTo(allowed);
-                    worst[0] = Math.max(worst[0], error);
-                    entering[0] = ofMemory;
-                }
-            });
+            batch.read(
+                    List.of(TestModels.source(ids)), new long[] {ids.length}, alignment, true, new RmtBatch.Listener() {
+                        @Override
+                        public void afterStep(RmtBatch inside, RmtBatch.Step step) {
+                            int s = (int) step.index();
+                            double ofMemory =
+                                    GoldenFiles.relativeError(inside.memory(0), part(memories, s, memorySize));
+                            double ofLogits =
+                                    GoldenFiles.relativeError(step.logits().get(0), part(logits, s, labels));
+                            double error = Math.max(ofMemory, ofLogits);
+                            double allowed = tolerance;
+                            if (error > tolerance
+                                    && s > 0
+                                    && lengths[s] == model.config().segmentSize()) {
+                                int start = Arrays.stream(lengths, 0, s).sum();
+                                int[] content = Arrays.copyOfRange(ids, start, start + lengths[s]);
+                                double noise = entering[0] > tolerance ? entering[0] : 1e-6;
+                                allowed += amplified(model, part(memories, s - 1, memorySize), noise, content);
+                                reporter.publishEntry(
+                                        "minilm rmt, segment " + s,
+                                        String.format(
+                                                Locale.ROOT,
+                                                "error of memory %.2e, of logits %.2e; allowed, as %.2e enters: %.2e",
+                                                ofMemory,
+                                                ofLogits,
+                                                noise,
+                                                allowed));
+                            }
+                            assertThat(error).as("segment %d", s).isLessThanOrEqualTo(allowed);
+                            worst[0] = Math.max(worst[0], error);
+                            entering[0] = ofMemory;
+                        }
+                    });
             report(reporter, "minilm rmt", model, worst[0]);
         }
     }
@@ -265,16 +268,6 @@ class RmtGoldenTest {
             at += row.length;
         }
         return all;
-    }
-
-    private static TokenSource source(int[] ids) {
-        int[] next = {0};
-        return (out, offset, length) -> {
-            int count = Math.min(length, ids.length - next[0]);
-            System.arraycopy(ids, next[0], out, offset, count);
-            next[0] += count;
-            return count == 0 && length > 0 ? -1 : count;
-        };
     }
 
     /**

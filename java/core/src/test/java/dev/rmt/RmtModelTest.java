@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.rmt.checkpoint.ModelWriter;
 import dev.rmt.checkpoint.RandomWeights;
 import dev.rmt.checkpoint.Weights;
-import dev.rmt.text.TokenSource;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -149,19 +148,9 @@ class RmtModelTest {
 
     private static float[][] read(RmtBatch batch, List<int[]> documents, SegmentAlignment alignment) {
         return batch.read(
-                documents.stream().map(RmtModelTest::source).toList(),
+                documents.stream().map(TestModels::source).toList(),
                 documents.stream().mapToLong(ids -> ids.length).toArray(),
                 alignment);
-    }
-
-    private static TokenSource source(int[] ids) {
-        int[] next = {0};
-        return (out, offset, length) -> {
-            int count = Math.min(length, ids.length - next[0]);
-            System.arraycopy(ids, next[0], out, offset, count);
-            next[0] += count;
-            return count == 0 && length > 0 ? -1 : count;
-        };
     }
 
     @Test

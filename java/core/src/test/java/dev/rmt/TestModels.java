@@ -1,6 +1,7 @@
 package dev.rmt;
 
 import dev.rmt.task.MemoryTask;
+import dev.rmt.text.TokenSource;
 import dev.rmt.text.Vocabulary;
 import dev.rmt.text.WordPieceOptions;
 import dev.rmt.text.WordPieceTokenizer;
@@ -45,5 +46,16 @@ public final class TestModels {
 
     public static RmtModel tiny() {
         return tiny(Device.cpu(1));
+    }
+
+    /** Gives the ids, as many at a time as are asked for. */
+    public static TokenSource source(int[] ids) {
+        int[] next = {0};
+        return (out, offset, length) -> {
+            int count = Math.min(length, ids.length - next[0]);
+            System.arraycopy(ids, next[0], out, offset, count);
+            next[0] += count;
+            return count == 0 && length > 0 ? -1 : count;
+        };
     }
 }

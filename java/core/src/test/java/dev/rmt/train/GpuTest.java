@@ -62,13 +62,16 @@ class GpuTest {
             assertThat(model.deviceInfo().name()).isEqualTo("cuda");
             List<TokenSource> sources = new ArrayList<>();
             for (int[] document : documents) {
-                sources.add(source(document));
+                sources.add(TestModels.source(document));
             }
             batch.read(
                     sources, Arrays.stream(documents).mapToLong(d -> d.length).toArray(), SegmentAlignment.LEFT);
             for (int d = 0; d < documents.length; d++) {
                 try (RmtBatch alone = model.newBatch(1)) {
-                    alone.read(List.of(source(documents[d])), new long[] {documents[d].length}, SegmentAlignment.LEFT);
+                    alone.read(
+                            List.of(TestModels.source(documents[d])),
+                            new long[] {documents[d].length},
+                            SegmentAlignment.LEFT);
                     assertThat(batch.memory(d)).as("document %d", d).containsExactly(alone.memory(0));
                 }
             }
@@ -165,15 +168,5 @@ class GpuTest {
         int[] ids = new int[count];
         Arrays.setAll(ids, i -> 8 + i * 7 % 40);
         return ids;
-    }
-
-    private static TokenSource source(int[] ids) {
-        int[] next = {0};
-        return (out, offset, length) -> {
-            int count = Math.min(length, ids.length - next[0]);
-            System.arraycopy(ids, next[0], out, offset, count);
-            next[0] += count;
-            return count == 0 && length > 0 ? -1 : count;
-        };
     }
 }
