@@ -176,6 +176,36 @@ def timed(run, seconds):
     return (time.perf_counter() - begin) * 1000 / count
 
 
+def bert_config(name, **others):
+    """The shape of one of MODELS; seeds PyTorch, so that weights made from it are the same in every run."""
+    layers, hidden, heads, intermediate = MODELS[name]
+    torch.manual_seed(7)
+    return BertConfig(vocab_size=VOCAB_SIZE, hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
+                      intermediate_size=intermediate, initializer_range=0.05, **others)
+
+
+def alternating(runs, rounds, measure):
+    """What `measure` says of each run in each round, by name; the order turns round after round."""
+    times = {kind: [] for kind in runs}
+    for turn in range(rounds):
+        for kind in list(runs) if turn % 2 == 0 else list(runs)[::-1]:
+            times[kind].append(measure(runs[kind]))
+    return times
+
+
+def compared(ours, peer):
+    """Medians, and the ratio of the rounds: peer / ours."""
+    ratios = [p / o for p, o in zip(peer, ours)]
+    return {"ours_ms": statistics.median(ours), "peer_ms": statistics.median(peer), "ratio": statistics.median(ratios),
+            "ratio_min": min(ratios), "ratio_max": max(ratios)}
+
+
+def write_json(path, content):
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+
+
 def state_of(model, generator):
     state = dict(model.state_dict())
     state["memory"] = torch.randn(NUM_MEM_TOKENS, model.config.hidden_size, generator=generator) * 0.5
@@ -186,20 +216,14 @@ def compare(name, peer, threads, rmt_arguments, ids, run_peer, note, rounds):
     """One segment, ours against a peer, in alternating windows. Returns a row of results."""
     rmt = Rmt(*rmt_arguments, threads)
     runs = {"ours": lambda: rmt.forward(ids, all_rows=True), "saving": lambda: rmt.forward(ids), "peer": run_peer}
-    times = {kind: [] for kind in runs}
     with torch.inference_mode():
         for run in runs.values():
             timed(run, 0.3)
-        for turn in range(rounds):
-            for kind in list(runs) if turn % 2 == 0 else list(runs)[::-1]:
-                times[kind].append(timed(runs[kind], 0.4))
+        times = alternating(runs, rounds, lambda run: timed(run, 0.4))
     rmt.close()
-    ratios = [p / o for p, o in zip(times["peer"], times["ours"])]
     return {"benchmark": "SegmentForward", "model": name, "peer": peer, "threads": threads,
-            "isa": rmt_arguments[3], "ours_ms": statistics.median(times["ours"]),
-            "peer_ms": statistics.median(times["peer"]), "ratio": statistics.median(ratios),
-            "ratio_min": min(ratios), "ratio_max": max(ratios),
-            "ratio_recurrence": statistics.median(p / o for p, o in zip(times["peer"], times["saving"])), "note": note}
+            "isa": rmt_arguments[3], **compared(times["ours"], times["peer"]),
+            "ratio_recurrence": compared(times["saving"], times["peer"])["ratio"], "note": note}
 
 
 def main():
@@ -218,10 +242,7 @@ def main():
     generator = torch.Generator().manual_seed(42)
     rows = []
     for name in arguments.models.split(","):
-        layers, hidden, heads, intermediate = MODELS[name]
-        torch.manual_seed(7)
-        config = BertConfig(vocab_size=VOCAB_SIZE, hidden_size=hidden, num_hidden_layers=layers,
-                            num_attention_heads=heads, intermediate_size=intermediate, initializer_range=0.05)
+        config = bert_config(name)
         model = BertModel(config, add_pooling_layer=False).eval().requires_grad_(False)
         state = state_of(model, generator)
         chain = [torch.randint(0, VOCAB_SIZE, (length,), generator=generator).numpy().astype(np.int32)
@@ -262,7 +283,7 @@ def main():
             if arguments.peer == "pytorch":
                 run, note = functools.partial(torch_segment, model, ids, state["memory"]), model.config._attn_implementation
             else:
-                session, note = onnx_session(model, hidden, heads, threads)
+                session, note = onnx_session(model, config.hidden_size, config.num_attention_heads, threads)
                 if session is None:
                     print(f"{name}, {threads} threads: onnxruntime {note}", flush=True)
                     continue
@@ -276,9 +297,7 @@ def main():
         spread = f"({row['ratio_min']:.2f}-{row['ratio_max']:.2f})"
         print(f"{row['model']:8}{row['threads']:8}{row['peer']:>14}{row['ours_ms']:11.3f}{row['peer_ms']:11.3f}"
               f"{row['ratio']:10.2f} {spread:13}{row['ratio_recurrence']:12.2f}   {row['note']}")
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
+    write_json(arguments.json, rows)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,16 @@ product of 4096 x 4096 x 4096 in PyTorch, measured in the same run.
 import argparse
 import contextlib
 import ctypes as c
-import json
 import os
 import statistics
 import time
 
 import numpy as np
 import torch
-from transformers import BertConfig, BertModel
+from transformers import BertModel
 
-from compare_pytorch import INPUT_LENGTH, MODELS, NUM_MEM_TOKENS, VOCAB_SIZE, Rmt, state_of
+from compare_pytorch import (INPUT_LENGTH, NUM_MEM_TOKENS, VOCAB_SIZE, Rmt, alternating, bert_config, compared,
+                             state_of, write_json)
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -47,7 +47,8 @@ class CudaRmt(Rmt):
         return np.stack([self.read_memory(slot) for slot in range(self.slot.size)])
 
 
-def flops_per_segment(layers, hidden, intermediate):
+def flops_per_segment(config):
+    layers, hidden, intermediate = config.num_hidden_layers, config.hidden_size, config.intermediate_size
     linear = 2 * INPUT_LENGTH * (4 * hidden * hidden + 2 * hidden * intermediate)
     return layers * (linear + 4 * INPUT_LENGTH * INPUT_LENGTH * hidden)
 
@@ -164,10 +165,7 @@ def main():
           + ", ".join(f"{name} {peak[name]:.0f} TFLOP/s" for name in PRECISIONS) + f", copy {peak['copy_gb']:.0f} GB/s")
     rows = []
     for name in arguments.models.split(","):
-        layers, hidden, heads, intermediate = MODELS[name]
-        torch.manual_seed(7)
-        config = BertConfig(vocab_size=VOCAB_SIZE, hidden_size=hidden, num_hidden_layers=layers,
-                            num_attention_heads=heads, intermediate_size=intermediate, initializer_range=0.05)
+        config = bert_config(name)
         model = BertModel(config, add_pooling_layer=False).eval().requires_grad_(False)
         state = state_of(model, torch.Generator().manual_seed(42))
         model.cuda()
@@ -185,19 +183,17 @@ def main():
                 model.float()
             for precision in arguments.precisions.split(","):
                 rows.append(compare(library, arguments, model, config, state, name, batch, precision, chain, on_device,
-                                    first, exact, checked, peak, flops_per_segment(layers, hidden, intermediate)))
+                                    first, exact, checked, peak))
     print(f"\n{'model':8} {'B':>3} {'':5} {'ours ms':>9} {'best peer':>10} {'ratio':>6} {'of peak':>8}  {'error':>8}  peer")
     for row in rows:
         print(f"{row['model']:8} {row['batch']:>3} {row['precision']:5} {row['ours_ms']:9.3f} {row['peer_ms']:10.3f} "
               f"{row['ratio']:6.2f} {100 * row['share_of_peak']:7.1f}%  {row['error']:8.1e}  {row['peer']}")
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"device": torch.cuda.get_device_name(), "torch": torch.__version__, "ceilings": peak,
-                       "rows": rows}, file, indent=1)
+    write_json(arguments.json, {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "ceilings": peak,
+                                "rows": rows})
 
 
 def compare(library, arguments, model, config, state, name, batch, precision, chain, on_device, first, exact, checked,
-            peak, flops):
+            peak):
     rmt = CudaRmt(library, config, state, arguments.cuda_library, arguments.cublas, precision, batch)
     rmt.run(chain[:checked])
     actual = rmt.memories().astype(np.float64)
@@ -210,20 +206,15 @@ def compare(library, arguments, model, config, state, name, batch, precision, ch
         assert found <= allowed, f"{name}, batch {batch}, {precision}: error {found}, PyTorch's own {error(theirs, exact)}"
         for run in runs.values():
             run()
-        times = {kind: [] for kind in runs}
-        for turn in range(arguments.rounds):
-            for kind in list(runs) if turn % 2 == 0 else list(runs)[::-1]:
-                times[kind].append(milliseconds(runs[kind]) / len(chain))
+        times = alternating(runs, arguments.rounds, lambda run: milliseconds(run) / len(chain))
     rmt.close()
     medians = {kind: statistics.median(values) for kind, values in times.items()}
     best = min(peers, key=medians.get)
-    ratios = [p / o for p, o in zip(times[best], times["ours"])]
     print(f"  {name} B={batch} {precision}: error {found:.1e} (PyTorch {error(theirs, exact):.1e}); "
           + ", ".join(f"{kind} {value:.3f} ms" for kind, value in medians.items()), flush=True)
     return {"benchmark": "SegmentForward", "model": name, "batch": batch, "precision": precision, "peer": best,
-            "ours_ms": medians["ours"], "peer_ms": medians[best], "ratio": statistics.median(ratios),
-            "ratio_min": min(ratios), "ratio_max": max(ratios), "error": found, "peer_error": error(theirs, exact),
-            "share_of_peak": batch * flops / medians["ours"] / 1e9 / peak[precision]}
+            **compared(times["ours"], times[best]), "error": found, "peer_error": error(theirs, exact),
+            "share_of_peak": batch * flops_per_segment(config) / medians["ours"] / 1e9 / peak[precision]}
 
 
 if __name__ == "__main__":

@@ -11,16 +11,14 @@ computed, as PyTorch does, and with only the row of [CLS].
 """
 import argparse
 import ctypes as c
-import json
 import os
-import statistics
 
 import numpy as np
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertForSequenceClassification
 
-from compare_pytorch import (FLOATS, INPUT_LENGTH, INTS, MODELS, VOCAB_SIZE, DeviceOptions, ModelConfig, ParameterInfo,
-                             pointer, timed)
+from compare_pytorch import (FLOATS, INPUT_LENGTH, INTS, VOCAB_SIZE, DeviceOptions, ModelConfig, ParameterInfo,
+                             alternating, bert_config, compared, pointer, timed, write_json)
 
 NUM_LABELS, GRADIENTS = 6, 1
 DOUBLES = c.POINTER(c.c_double)
@@ -145,11 +143,7 @@ def main():
     generator = torch.Generator().manual_seed(42)
     rows = []
     for name in arguments.models.split(","):
-        layers, hidden, heads, intermediate = MODELS[name]
-        torch.manual_seed(7)
-        config = BertConfig(vocab_size=VOCAB_SIZE, hidden_size=hidden, num_hidden_layers=layers,
-                            num_attention_heads=heads, intermediate_size=intermediate, initializer_range=0.05,
-                            num_labels=NUM_LABELS, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        config = bert_config(name, num_labels=NUM_LABELS, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
         model = BertForSequenceClassification(config).train()
         # Not 0: PyTorch takes it for padding, whose row has no gradient.
         ids = torch.randint(1, VOCAB_SIZE, (arguments.batch, INPUT_LENGTH), generator=generator)
@@ -178,27 +172,20 @@ def main():
             model.zero_grad(set_to_none=True)
 
         runs = {"all_rows": lambda: trainer.step(True), "saving": lambda: trainer.step(False), "peer": run_torch}
-        times = {kind: [] for kind in runs}
         for run in runs.values():
             timed(run, 0.5)
-        for turn in range(arguments.rounds):
-            for kind in list(runs) if turn % 2 == 0 else list(runs)[::-1]:
-                times[kind].append(timed(runs[kind], 1.0))
+        times = alternating(runs, arguments.rounds, lambda run: timed(run, 1.0))
         trainer.close()
         for kind in ("all_rows", "saving"):
-            ratios = [p / o for p, o in zip(times["peer"], times[kind])]
             rows.append({"benchmark": "SegmentTraining", "model": name, "peer": "pytorch", "threads": arguments.threads,
                          "isa": isas[0], "batch": arguments.batch, "last_layer": kind,
-                         "ours_ms": statistics.median(times[kind]), "peer_ms": statistics.median(times["peer"]),
-                         "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)})
+                         **compared(times[kind], times["peer"])})
     print(f"\n{'model':8}{'last layer':>12}{'ours ms':>11}{'peer ms':>11}{'peer / ours (min-max)':>24}")
     for row in rows:
         spread = f"({row['ratio_min']:.2f}-{row['ratio_max']:.2f})"
         print(f"{row['model']:8}{row['last_layer']:>12}{row['ours_ms']:11.2f}{row['peer_ms']:11.2f}{row['ratio']:10.2f} "
               f"{spread:13}")
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
+    write_json(arguments.json, rows)
 
 
 if __name__ == "__main__":
