@@ -10,8 +10,9 @@ import java.util.function.Supplier;
 import java.util.stream.IntStream;
 
 /**
- * Reads several documents of known length side by side, each with its own number of segments: all end together, one with
- * fewer segments waits at the start. What a document gets does not depend on the others. One thread at a time.
+ * Reads documents of known length side by side, each with its own number of segments: all end together, one with fewer
+ * segments waits at the start. Where there are more documents than places, the longest begin, and one that has ended makes
+ * room for the next. What a document gets does not depend on the others. One thread at a time.
  */
 public final class RmtBatch implements AutoCloseable {
     /**
@@ -31,12 +32,14 @@ public final class RmtBatch implements AutoCloseable {
      *
      * @param index counted from 0
      * @param count number of steps of this reading
-     * @param documents those that took part, ascending
-     * @param logits of each of them in that order, (documents, labels); empty if the classifier was not read
+     * @param documents those that took part, as numbered in the reading
+     * @param logits of each of them in that order, (documents, labels); a document that the classifier did not read has an
+     *     empty row
      */
     public record Step(long index, long count, List<Integer> documents, List<float[]> logits) {}
 
     private static final Listener NOBODY = new Listener() {};
+    private static final float[] NOT_READ = {};
 
     private final RmtModel model;
     private final SegmentBackend backend;
@@ -54,7 +57,7 @@ public final class RmtBatch implements AutoCloseable {
         return model;
     }
 
-    /** The most documents at once. */
+    /** Places: the most documents at once. */
     public int batchSize() {
         return backend.maxBatchSize();
     }
@@ -72,7 +75,7 @@ public final class RmtBatch implements AutoCloseable {
     /**
      * Reads documents from their start, each with a fresh memory, to their end.
      *
-     * @param documents 1 ... {@link #batchSize} of them; each must give as many tokens as its length says
+     * @param documents 1 or more, {@link #batchSize} at a time; each must give as many tokens as its length says
      * @param lengths content tokens of each, 1 or more
      * @param alignment where the short segment goes
      * @param everySegment whether the classifier reads every segment, for the listener, or the last ones only
@@ -95,11 +98,15 @@ public final class RmtBatch implements AutoCloseable {
         }
     }
 
-    /** The memory of a document after what has been read of it, (M, H), a copy. */
+    /**
+     * The memory of a document after what has been read of it, (M, H), a copy.
+     *
+     * @throws IllegalStateException if another document took its place, or it has not begun
+     */
     public float[] memory(int document) {
         return inside(() -> {
             float[] values = new float[backend.memorySize()];
-            backend.getMemory(document, values);
+            backend.getMemory(recurrence.slotOf(document), values);
             return values;
         });
     }
@@ -149,20 +156,18 @@ public final class RmtBatch implements AutoCloseable {
         }
 
         @Override
-        public void afterStep(long step, long steps, int[] documents, int count, float[] logits) {
+        public void afterStep(long step, long steps, int[] documents, int count, boolean[] heads, float[] logits) {
             if (listener != NOBODY) {
-                listener.afterStep(RmtBatch.this, step(step, steps, documents, count, logits));
+                listener.afterStep(RmtBatch.this, step(step, steps, documents, count, heads, logits));
             }
         }
 
-        private Step step(long step, long steps, int[] documents, int count, float[] logits) {
+        private Step step(long step, long steps, int[] documents, int count, boolean[] heads, float[] logits) {
             List<Integer> which = Arrays.stream(documents, 0, count).boxed().toList();
             int labels = model.config().numLabels();
-            List<float[]> rows = logits == null
-                    ? List.of()
-                    : IntStream.range(0, count)
-                            .mapToObj(i -> Arrays.copyOfRange(logits, i * labels, (i + 1) * labels))
-                            .toList();
+            List<float[]> rows = IntStream.range(0, count)
+                    .mapToObj(i -> heads[i] ? Arrays.copyOfRange(logits, i * labels, (i + 1) * labels) : NOT_READ)
+                    .toList();
             return new Step(step, steps, which, rows);
         }
     }

@@ -137,11 +137,14 @@ class RmtModelTest {
         }
         try (RmtModel model = TestModels.tiny(Device.cpu(2));
                 RmtBatch together = model.newBatch(lengths.length);
+                RmtBatch inTurns = model.newBatch(2);
                 RmtBatch alone = model.newBatch(1)) {
             float[][] logits = read(together, documents, alignment);
+            float[][] logitsInTurns = read(inTurns, documents, alignment);
             for (int d = 0; d < lengths.length; d++) {
                 assertThat(logits[d]).containsExactly(read(alone, List.of(documents.get(d)), alignment)[0]);
                 assertThat(together.memory(d)).containsExactly(alone.memory(0));
+                assertThat(logitsInTurns[d]).containsExactly(logits[d]);
             }
         }
     }

@@ -4,11 +4,15 @@ import dev.rmt.InputException;
 import dev.rmt.SegmentAlignment;
 import dev.rmt.Segmentation;
 import dev.rmt.text.TokenSource;
+import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
- * Documents of known lengths, side by side, each with its own number of segments. All end together: a document with
- * fewer segments than the longest waits at the start, its memory untouched. Slot d of the backend is document d's.
+ * Documents of known lengths, side by side, each with its own number of segments. All end together: a document with fewer
+ * segments waits at the start, its memory untouched. Where there are more documents than slots, one that has ended makes
+ * room for the next, see {@link DocumentSchedule}.
  */
 public final class BatchRecurrence {
     /** Sees the recurrence between segments; it may read or change memories in the backend. */
@@ -20,16 +24,22 @@ public final class BatchRecurrence {
          * After a step.
          *
          * @param documents indices of the {@code count} documents that took part
-         * @param logits (count, labels), in that order; null if the classifier was not read
+         * @param heads of each of them, whether the classifier read it
+         * @param logits (count, labels), in that order; null if the classifier read none
          */
-        default void afterStep(long step, long steps, int[] documents, int count, float[] logits) {}
+        default void afterStep(long step, long steps, int[] documents, int count, boolean[] heads, float[] logits) {}
     }
+
+    private static final int NOBODY = -1;
 
     private final SegmentBackend backend;
     private final SegmentLayout layout;
     private final SegmentBatch batch;
     private final int[] content;
     private final float[] logits;
+    private final int[] taking; // documents of this step, in the order of the batch
+    private final boolean[] heads;
+    private final int[] lastIn; // document whose memory a slot holds
 
     public BatchRecurrence(SegmentBackend backend, SegmentLayout layout) {
         this.backend = backend;
@@ -37,14 +47,32 @@ public final class BatchRecurrence {
         batch = new SegmentBatch(backend.maxBatchSize(), layout.inputLength());
         content = new int[layout.segmentSize()];
         logits = new float[backend.maxBatchSize() * backend.numLabels()];
+        taking = new int[backend.maxBatchSize()];
+        heads = new boolean[backend.maxBatchSize()];
+        lastIn = IntStream.range(0, backend.maxBatchSize()).toArray();
     }
 
     /**
-     * Reads documents from their start; their memories are reset first.
+     * Slot that holds the memory of a document.
      *
-     * @param documents at most as many as the backend takes in one call
+     * @throws IllegalStateException if another document took its place since
+     */
+    public int slotOf(int document) {
+        for (int slot = 0; slot < lastIn.length; slot++) {
+            if (lastIn[slot] == document) {
+                return slot;
+            }
+        }
+        throw new IllegalStateException(
+                "Document " + document + " has no memory here: " + lastIn.length
+                        + " documents are kept, and another one took its place or it has not begun; ask right after the step that you want.");
+    }
+
+    /**
+     * Reads documents from their start, each with the initial memory.
+     *
      * @param lengths tokens of each document, 1 or more; its source must give that many
-     * @param everyHead whether the classifier reads every segment, or the last one only
+     * @param everyHead whether the classifier reads every segment, or each document's last one only
      * @return logits of each document's last segment, (documents, labels)
      */
     public float[][] run(
@@ -55,41 +83,92 @@ public final class BatchRecurrence {
             Listener listener) {
         checkArguments(documents, lengths);
         Segmentation[] segmentations = new Segmentation[lengths.length];
-        long steps = 0;
+        long[] segments = new long[lengths.length];
         for (int d = 0; d < lengths.length; d++) {
             segmentations[d] = new Segmentation(lengths[d], layout.segmentSize(), alignment);
-            steps = Math.max(steps, segmentations[d].count());
-            backend.reset(d);
+            segments[d] = segmentations[d].count();
         }
-        boolean hasHead = backend.numLabels() > 0;
-        for (long step = 0; step < steps; step++) {
-            listener.beforeStep(step, steps);
-            boolean readHead = hasHead && (everyHead || step == steps - 1);
-            batch.clear();
-            for (int d = 0; d < lengths.length; d++) {
-                long segment = step - (steps - segmentations[d].count());
-                if (segment >= 0) {
-                    int count = segmentations[d].length(segment);
-                    fill(documents.get(d), d, count);
-                    layout.addTo(batch, d, content, 0, count, true, readHead);
-                }
-            }
-            backend.forward(batch, readHead ? logits : null);
-            listener.afterStep(step, steps, batch.slots(), batch.size(), readHead ? logits : null);
-        }
-        // Every document takes part in the last step, in order.
+        DocumentSchedule schedule = new DocumentSchedule(segments, backend.maxBatchSize());
+        List<Place> places = IntStream.range(0, schedule.slots())
+                .mapToObj(slot -> new Place(slot, schedule.start(slot), schedule.documents(slot)))
+                .toList();
+        // From here on memories are new.
+        Arrays.fill(lastIn, NOBODY);
+        places.forEach(Place::next);
+
         int labels = backend.numLabels();
         float[][] result = new float[lengths.length][labels];
-        for (int d = 0; d < lengths.length; d++) {
-            System.arraycopy(logits, d * labels, result[d], 0, labels);
+        for (long step = 0; step < schedule.steps(); step++) {
+            listener.beforeStep(step, schedule.steps());
+            boolean anyHead = fillBatch(step, places, documents, segmentations, labels > 0, everyHead);
+            backend.forward(batch, anyHead ? logits : null);
+            listener.afterStep(step, schedule.steps(), taking, batch.size(), heads, anyHead ? logits : null);
+            for (int row = 0; row < batch.size(); row++) {
+                Place place = places.get(batch.slots()[row]);
+                place.segment++;
+                if (place.segment == segments[place.document]) {
+                    System.arraycopy(logits, row * labels, result[place.document], 0, labels);
+                    place.next();
+                }
+            }
         }
         return result;
     }
 
+    /** One segment of each document that is being read; returns whether the classifier reads one of them. */
+    private boolean fillBatch(
+            long step,
+            List<Place> places,
+            List<? extends TokenSource> documents,
+            Segmentation[] segmentations,
+            boolean hasHead,
+            boolean everyHead) {
+        batch.clear();
+        boolean anyHead = false;
+        for (Place place : places) {
+            int document = place.document;
+            if (step >= place.start) {
+                int count = segmentations[document].length(place.segment);
+                boolean last = place.segment == segmentations[document].count() - 1;
+                boolean readHead = hasHead && (everyHead || last);
+                taking[batch.size()] = document;
+                heads[batch.size()] = readHead;
+                anyHead |= readHead;
+                fill(documents.get(document), document, count);
+                layout.addTo(batch, place.slot, content, 0, count, true, readHead);
+            }
+        }
+        return anyHead;
+    }
+
+    /** A slot and what is read in it. */
+    private final class Place {
+        private final int slot;
+        private final long start;
+        private final Iterator<Integer> waiting;
+        private int document;
+        private long segment;
+
+        Place(int slot, long start, List<Integer> documents) {
+            this.slot = slot;
+            this.start = start;
+            waiting = documents.iterator();
+        }
+
+        /** The next document begins, if there is one; all slots run out of documents after the last step. */
+        void next() {
+            if (waiting.hasNext()) {
+                document = waiting.next();
+                segment = 0;
+                lastIn[slot] = document;
+                backend.reset(slot);
+            }
+        }
+    }
+
     private void checkArguments(List<? extends TokenSource> documents, long[] lengths) {
-        if (documents.isEmpty() || documents.size() > backend.maxBatchSize()) {
-            throw new IllegalArgumentException(
-                    "A batch takes 1 to " + backend.maxBatchSize() + " documents, not " + documents.size() + ".");
+        if (documents.isEmpty()) {
+            throw new IllegalArgumentException("There is no document to read.");
         }
         if (documents.size() != lengths.length) {
             throw new IllegalArgumentException(

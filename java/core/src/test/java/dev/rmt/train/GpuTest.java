@@ -58,14 +58,18 @@ class GpuTest {
     void documentsOfUnequalLengthSideBySideHaveTheBitsThatEachHasAlone() {
         int[][] documents = {ids(70), ids(9), ids(41)};
         try (RmtModel model = TestModels.tiny(Device.cuda(0));
-                RmtBatch batch = model.newBatch(documents.length)) {
+                RmtBatch batch = model.newBatch(documents.length);
+                RmtBatch inTurns = model.newBatch(2)) {
             assertThat(model.deviceInfo().name()).isEqualTo("cuda");
             List<TokenSource> sources = new ArrayList<>();
             for (int[] document : documents) {
                 sources.add(TestModels.source(document));
             }
-            batch.read(
-                    sources, Arrays.stream(documents).mapToLong(d -> d.length).toArray(), SegmentAlignment.LEFT);
+            long[] lengths = Arrays.stream(documents).mapToLong(d -> d.length).toArray();
+            float[][] logits = batch.read(sources, lengths, SegmentAlignment.LEFT);
+            assertThat(inTurns.read(
+                            Arrays.stream(documents).map(TestModels::source).toList(), lengths, SegmentAlignment.LEFT))
+                    .isDeepEqualTo(logits);
             for (int d = 0; d < documents.length; d++) {
                 try (RmtBatch alone = model.newBatch(1)) {
                     alone.read(
