@@ -201,7 +201,7 @@ final class TrainingRun implements AutoCloseable {
                 stage.hiddenDropout(),
                 stage.attentionDropout(),
                 stage.recompute() ? 1 : backend.numTapes());
-        progress = progress(0, 0, Double.NaN, Double.NaN, 0, 0);
+        progress = progress(0, 0, Double.NaN, Double.NaN, 0);
     }
 
     // ---- steps ----
@@ -262,7 +262,7 @@ final class TrainingRun implements AutoCloseable {
         tokens += read;
         double took = (System.nanoTime() - begin) * 1e-9;
         seconds += took;
-        progress = progress(rate, loss, labels == 0 ? Double.NaN : (double) right / labels, norm, read / took, step);
+        progress = progress(rate, loss, labels == 0 ? Double.NaN : (double) right / labels, norm, read / took);
     }
 
     /** Found once for a stage, since every step clears them. */
@@ -299,9 +299,8 @@ final class TrainingRun implements AutoCloseable {
         progress = kept;
     }
 
-    private TrainingProgress progress(
-            double rate, double loss, double accuracy, double norm, double tokensPerSecond, long stepNow) {
-        long totalSteps = totalStep - stepNow;
+    private TrainingProgress progress(double rate, double loss, double accuracy, double norm, double tokensPerSecond) {
+        long totalSteps = totalStep - step;
         for (TrainingStage ahead :
                 plan.stages().subList(stageIndex, plan.stages().size())) {
             totalSteps += ahead.steps();

@@ -21,9 +21,11 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -261,6 +263,25 @@ class RmtTrainerTest {
         assertThat(cancelled.cancelled()).isTrue();
         assertThat(cancelled.steps()).isEqualTo(13);
         assertThat(finalBits(runAll("out", 1000, 1, null))).isEqualTo(finalBits(runAll("never", 1000, 1, null)));
+    }
+
+    @Test
+    void aRunThatIsResumedInTheMiddleOfAStageKnowsHowManyStepsThereAreInAll() {
+        killAfter("out", 17);
+        Set<Long> totals = new HashSet<>();
+
+        TinyRuns.three(out("out"), 1, 4)
+                .resume(true)
+                .listener(new TrainingListener() {
+                    @Override
+                    public void stageStarted(TrainingProgress progress) {
+                        totals.add(progress.totalSteps());
+                    }
+                })
+                .build()
+                .train();
+
+        assertThat(totals).containsExactly(30L);
     }
 
     @Test
