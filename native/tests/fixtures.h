@@ -62,13 +62,14 @@ inline std::vector<std::string> isas() {
   return names;
 }
 
-inline DevicePtr make_device(const std::string &isa, int32_t threads = 1) {
+inline DevicePtr make_device(const std::string &isa, int32_t threads = 1, rmt_precision precision = RMT_FP32) {
   if (isa == "cuda") {
     auto info = sized<rmt_cuda_info>();
     OK(rmt_cuda_get_info, cuda_library(), &info);
     if (info.problem[0] != '\0') SKIP(info.problem);
     auto options = sized<rmt_cuda_options>();
     options.library = cuda_library();
+    options.precision = precision;
     options.cublas = std::getenv("RMT_TEST_CUBLAS");  // null: what is found, else own products
     rmt_device *device = nullptr;
     OK(rmt_device_create_cuda, &options, &device);

@@ -1,5 +1,6 @@
 // cublas.cpp - the functions of cuBLAS that rmt calls, on the emulated GPU: one thread for each element. Its own words
-// for columns and rows are those of cuBLAS, so that a leading dimension or a transposition that is wrong shows.
+// for columns and rows are those of cuBLAS, so that a leading dimension or a transposition that is wrong shows. TF32
+// and BF16 are what tensor cores make of them: operands rounded, products and sums exact (here in double).
 #include "kernels/cuda/cublas.h"
 
 #include <cuda_runtime.h>
@@ -15,8 +16,25 @@ struct Context {
   cudaStream_t stream = nullptr;
 };
 
+// To the nearest value with so many bits of mantissa; values beyond the range of floats do not occur here.
+float rounded(float value, int mantissa_bits) {
+  const int dropped = 23 - mantissa_bits;
+  if (dropped == 0) return value;
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  const uint32_t half = uint32_t{1} << (dropped - 1);
+  bits += half - 1 + (bits >> dropped & 1);  // ties to even
+  bits &= ~(half * 2 - 1);
+  std::memcpy(&value, &bits, sizeof bits);
+  return value;
+}
+
+int mantissa_bits(int compute) {
+  return compute == cuda::kCublasFastBf16 ? 7 : compute == cuda::kCublasFastTf32 ? 10 : 23;
+}
+
 __global__ void gemm_kernel(int operation_a, int operation_b, int m, int n, int k, const float *a, int lda,
-                            const float *b, int ldb, float beta, float *c, int ldc) {
+                            const float *b, int ldb, float beta, float *c, int ldc, int bits) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= static_cast<int64_t>(m) * n) return;
   const int64_t row = i % m;
@@ -25,7 +43,7 @@ __global__ void gemm_kernel(int operation_a, int operation_b, int m, int n, int 
   for (int64_t p = 0; p < k; ++p) {
     const float left = operation_a == cuda::kCublasNone ? a[row + p * lda] : a[p + row * lda];
     const float right = operation_b == cuda::kCublasNone ? b[p + column * ldb] : b[column + p * ldb];
-    sum += static_cast<double>(left) * right;
+    sum += static_cast<double>(rounded(left, bits)) * rounded(right, bits);
   }
   float *out = c + row + column * ldc;
   *out = static_cast<float>(beta == 0 ? sum : sum + beta * static_cast<double>(*out));
@@ -50,7 +68,7 @@ int set_stream(void *handle, cudaStream_t stream) {
 int set_workspace(void *, void *, size_t) { return 0; }
 
 int gemm(void *handle, int operation_a, int operation_b, int m, int n, int k, const void *alpha, const void *a, int,
-         int lda, const void *b, int, int ldb, const void *beta, void *c, int, int ldc, int, int) {
+         int lda, const void *b, int, int ldb, const void *beta, void *c, int, int ldc, int compute, int) {
   constexpr int kInvalidValue = 7;
   if (*static_cast<const float *>(alpha) != 1) return kInvalidValue;
   if (lda < (operation_a == cuda::kCublasNone ? m : k) || ldb < (operation_b == cuda::kCublasNone ? k : n) || ldc < m) {
@@ -59,7 +77,7 @@ int gemm(void *handle, int operation_a, int operation_b, int m, int n, int k, co
   const dim3 grid(static_cast<unsigned>((static_cast<int64_t>(m) * n + 127) / 128));
   RMT_LAUNCH(gemm_kernel, grid, dim3(128), 0, static_cast<Context *>(handle)->stream, operation_a, operation_b, m, n, k,
              static_cast<const float *>(a), lda, static_cast<const float *>(b), ldb, *static_cast<const float *>(beta),
-             static_cast<float *>(c), ldc);
+             static_cast<float *>(c), ldc, mantissa_bits(compute));
   return 0;
 }
 
