@@ -4,7 +4,7 @@
 function(rmt_enable_sanitizers target)
   if(RMT_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${RMT_SANITIZE} -fno-sanitize-recover=all
-                                             -fno-omit-frame-pointer -g)
+                                             -fno-omit-frame-pointer -g1)
     target_link_options(${target} PRIVATE -fsanitize=${RMT_SANITIZE})
   endif()
 endfunction()
