@@ -1,5 +1,6 @@
 package dev.rmt.cli;
 
+import java.nio.file.Path;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
@@ -63,6 +64,17 @@ final class Converters {
                 throw new TypeConversionException("'" + value + "' is not one of auto, cpu, cuda, cuda:0, cuda:1 ...");
             }
             return value;
+        }
+    }
+
+    /** A file for a picture: PNG or SVG by its ending. */
+    static final class PictureFile implements ITypeConverter<Path> {
+        @Override
+        public Path convert(String value) {
+            Picture.refusal(value).ifPresent(reason -> {
+                throw new TypeConversionException(reason);
+            });
+            return Path.of(value);
         }
     }
 

@@ -6,8 +6,6 @@ import dev.rmt.train.CsvLogTable;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Graphics2D;
-import java.awt.image.BufferedImage;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -16,7 +14,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import javax.imageio.ImageIO;
 import org.knowm.xchart.AnnotationLine;
 import org.knowm.xchart.AnnotationText;
 import org.knowm.xchart.XYChart;
@@ -82,38 +79,30 @@ final class TrainingChart {
             }
             CsvLogTable validations =
                     Files.exists(validation) ? CsvLogTable.read(validation) : new CsvLogTable(List.of(), List.of());
-            OutputFile.write(folder.resolve(FILE), new TrainingChart(rows, validations).png());
-            return Optional.empty();
-        } catch (IOException | RuntimeException | Error e) {
-            // Error too: the JDK throws a bare one where there is no font.
+            TrainingChart chart = new TrainingChart(rows, validations);
+            return Picture.save(
+                    folder.resolve(FILE), PANEL_WIDTH + LEGEND_WIDTH, PANEL_HEIGHT * chart.panelCount(), chart::paint);
+        } catch (IOException | RuntimeException e) {
             return Optional.of(e.getMessage() == null ? e.toString() : e.getMessage());
         }
     }
 
-    private byte[] png() throws IOException {
+    private int panelCount() {
+        return validation.rows().isEmpty() ? 2 : 3;
+    }
+
+    private void paint(Graphics2D graphics) {
         List<XYChart> panels = new ArrayList<>();
         panels.add(trainingPanel());
         if (!validation.rows().isEmpty()) {
             panels.add(validationPanel());
         }
         panels.add(lossPanel());
-        BufferedImage image =
-                new BufferedImage(PANEL_WIDTH + LEGEND_WIDTH, PANEL_HEIGHT * panels.size(), BufferedImage.TYPE_INT_RGB);
-        Graphics2D graphics = image.createGraphics();
-        try {
-            graphics.setColor(Color.WHITE);
-            graphics.fillRect(0, 0, image.getWidth(), image.getHeight());
-            for (XYChart panel : panels) {
-                panel.paint(graphics, PANEL_WIDTH, PANEL_HEIGHT);
-                drawLegend(graphics, panel);
-                graphics.translate(0, PANEL_HEIGHT);
-            }
-        } finally {
-            graphics.dispose();
+        for (XYChart panel : panels) {
+            panel.paint(graphics, PANEL_WIDTH, PANEL_HEIGHT);
+            drawLegend(graphics, panel);
+            graphics.translate(0, PANEL_HEIGHT);
         }
-        ByteArrayOutputStream png = new ByteArrayOutputStream();
-        ImageIO.write(image, "png", png);
-        return png.toByteArray();
     }
 
     /** By hand: legends of the library have widths of their own, and the axes of the panels would not stand in line. */
