@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /* Raised when a function or struct changes in a way that a caller compiled against the old header would notice. */
-#define RMT_ABI_VERSION 3
+#define RMT_ABI_VERSION 4
 
 typedef enum rmt_status {
   RMT_OK = 0,
@@ -248,6 +248,13 @@ typedef struct rmt_segment_output {
   float *head_hidden; /* (B, H): last hidden state at head_position */
   float *pooled;      /* (B, H): pooler output */
   float *logits;      /* (B, num_labels) */
+  float *attention;   /* (num_attention_layers, B, NH, T, T): how the positions of a document (rows) divide their
+                         attention among its positions (columns) in the chosen layers. Every valid row is there, those
+                         too that the last layer skips, and sums to 1; rows and columns from lengths[b] on are zero. It
+                         is computed beside the segment, on the CPU and in double precision, from what enters the
+                         layer: slowly, and no bit of anything else changes */
+  const int32_t *attention_layers; /* (num_attention_layers): from 0, ascending, each once */
+  int32_t num_attention_layers;
 } rmt_segment_output;
 
 /* Runs one segment and replaces the memory of the slots that take part. Where only memory and head rows of the last

@@ -1,7 +1,9 @@
 #include "model/segment.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "model/attention_maps.h"
 #include "model/config.h"
 #include "model/error.h"
 #include "model/rows.h"
@@ -32,8 +34,10 @@ class Run {
                  &model.device().pool(),
                  model.device().place(),
                  segment.causal != 0,
-                 output != nullptr && output->hidden != nullptr},
-        hidden_(output == nullptr ? nullptr : output->hidden) {}
+                 output != nullptr && (output->hidden != nullptr || output->attention != nullptr)},
+        hidden_(output == nullptr ? nullptr : output->hidden) {
+    if (output != nullptr && output->attention != nullptr) maps_.emplace(model, segment, *output);
+  }
 
   void run() {
     prepare_blocks();
@@ -45,6 +49,7 @@ class Run {
     copy_hidden(0);
     for (int32_t layer = 0; layer < shape_.num_layers; ++layer) {
       const int32_t active = activate_blocks(layer);
+      if (maps_) maps_->add(context_, workspace_.blocks.data(), layer);
       backend_.attention_block(context_, workspace_.active.data(), active);
       backend_.feed_forward_block(context_, workspace_.active.data(), active);
       copy_hidden(layer + 1);
@@ -130,6 +135,7 @@ class Run {
   const rmt_segment_output *output_;
   const SegmentContext context_;
   float *const hidden_;
+  std::optional<AttentionMaps> maps_;
 };
 
 // Every slot in range and named once. `taken` is all 0 before and after.
@@ -211,6 +217,7 @@ void validate(const Model &model, SegmentWorkspace &workspace, const MemorySlots
     require_struct(output, "rmt_segment_output");
     require(shape.num_labels > 0 || (output->pooled == nullptr && output->logits == nullptr),
             "pooled or logits is wanted, but num_labels of the model is 0: it has neither pooler nor classifier");
+    require_attention_layers(shape, *output);
   }
 }
 

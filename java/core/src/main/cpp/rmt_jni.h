@@ -206,12 +206,14 @@ static inline int32_t rmt_jni_memory_set(int64_t memory, int32_t slot, int32_t t
 
 static inline void rmt_jni_memory_destroy(int64_t memory) { rmt_memory_destroy(rmt_jni_handle<rmt_memory>(memory)); }
 
-// `logits` (batch_size, num_labels) may be null: not wanted.
+// `logits` (batch_size, num_labels) may be null: not wanted; `attention` (num_attention_layers, batch_size, NH,
+// input_length, input_length) too.
 static inline int32_t rmt_jni_segment_forward(int64_t memory, int32_t batch_size, int32_t input_length,
                                               const int32_t *ids, const int32_t *lengths, const int32_t *slots,
                                               const int32_t *read_memory_start, const int32_t *write_memory_start,
                                               const int32_t *head_position, int32_t all_rows, float *logits,
-                                              char *error, int32_t error_size) {
+                                              const int32_t *attention_layers, int32_t num_attention_layers,
+                                              float *attention, char *error, int32_t error_size) {
   rmt_segment segment = {};
   segment.struct_size = sizeof(segment);
   segment.batch_size = batch_size;
@@ -226,6 +228,10 @@ static inline int32_t rmt_jni_segment_forward(int64_t memory, int32_t batch_size
   rmt_segment_output output = {};
   output.struct_size = sizeof(output);
   output.logits = logits;
-  return rmt_segment_forward(rmt_jni_handle<rmt_memory>(memory), &segment, logits != nullptr ? &output : nullptr, error,
+  output.attention = attention;
+  output.attention_layers = attention_layers;
+  output.num_attention_layers = num_attention_layers;
+  const bool wanted = logits != nullptr || attention != nullptr;
+  return rmt_segment_forward(rmt_jni_handle<rmt_memory>(memory), &segment, wanted ? &output : nullptr, error,
                              static_cast<size_t>(error_size));
 }

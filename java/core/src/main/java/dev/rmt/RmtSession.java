@@ -8,6 +8,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 
@@ -202,15 +203,52 @@ public final class RmtSession implements AutoCloseable {
             }
             int[] ids = questionIds(question);
             drain();
-            WordPieceStream ending = model.tokenizer().newStream();
-            ending.restoreState(text.saveState());
-            ending.finish();
-            int[] tail = new int[model.tokenizer().options().maxWordChars()];
-            int tailCount = ending.drain(tail, 0, tail.length);
-            return Answer.ofLogits(recurrence.ask(tail, tailCount, ids), labels);
+            int[] tail = tail();
+            return Answer.ofLogits(recurrence.ask(tail, tail.length, ids), labels);
         } finally {
             occupancy.leave();
         }
+    }
+
+    /**
+     * Shows a watcher every segment that runs from now on, those of questions included; null: nobody looks any more.
+     * Looking changes no bit of what is read. It takes time, and heap for the attention that is asked for: 4 bytes x layers
+     * x heads x T x T.
+     *
+     * @throws IllegalArgumentException later, from the call that reads and before the segment runs, if the watcher names a
+     *     layer that there is not
+     */
+    public void watch(SegmentWatcher watcher) {
+        occupancy.enter();
+        try {
+            recurrence.watch(watcher == null ? null : new SegmentWatching(model, watcher));
+        } finally {
+            occupancy.leave();
+        }
+    }
+
+    /**
+     * Shows the watcher what waits for a full segment as if the text ended here. A probe like {@link #ask}: the session is
+     * afterwards as it was. Nothing happens where nothing waits.
+     */
+    public void peek() {
+        occupancy.enter();
+        try {
+            drain();
+            int[] tail = tail();
+            recurrence.peek(tail, tail.length);
+        } finally {
+            occupancy.leave();
+        }
+    }
+
+    /** Tokens that an unfinished word would become if the text ended here. */
+    private int[] tail() {
+        WordPieceStream ending = model.tokenizer().newStream();
+        ending.restoreState(text.saveState());
+        ending.finish();
+        int[] tail = new int[model.tokenizer().options().maxWordChars()];
+        return Arrays.copyOf(tail, ending.drain(tail, 0, tail.length));
     }
 
     private int[] questionIds(String question) {

@@ -88,12 +88,13 @@ public final class NativeMemory implements SegmentBackend {
     }
 
     @Override
-    public void forward(SegmentBatch batch, float[] logits) {
+    public void forward(SegmentBatch batch, float[] logits, int[] attentionLayers, float[] attention) {
         batch.check(config.vocabSize(), config.numMemTokens(), numSlots, maxBatchSize, config.inputLength());
         if (logits != null && logits.length < batch.size() * config.numLabels()) {
             throw new IllegalArgumentException("Logits of " + batch.size() + " documents and " + config.numLabels()
                     + " labels do not fit an array of " + logits.length + ".");
         }
+        checkAttention(batch, attentionLayers, attention);
         NativeErrors.check(
                 Rmt.segmentForward(
                         handle(),
@@ -107,9 +108,27 @@ public final class NativeMemory implements SegmentBackend {
                         batch.headPosition(),
                         batch.allRows() ? 1 : 0,
                         logits,
+                        attentionLayers,
+                        attentionLayers == null ? 0 : attentionLayers.length,
+                        attention,
                         error,
                         error.length),
                 error);
+    }
+
+    private void checkAttention(SegmentBatch batch, int[] layers, float[] attention) {
+        if ((layers == null) != (attention == null)) {
+            throw new IllegalArgumentException("Attention needs both layers and an array.");
+        }
+        if (layers == null) {
+            return;
+        }
+        long row = batch.inputLength();
+        long needed = row * row * config.numHeads() * batch.size() * layers.length;
+        if (attention.length < needed) {
+            throw new IllegalArgumentException("The attention of " + layers.length + " layers has " + needed
+                    + " values and does not fit an array of " + attention.length + ".");
+        }
     }
 
     private void checkSlot(int slot) {

@@ -19,7 +19,7 @@ import org.bytedeco.javacpp.annotation.Properties;
                 link = "rmt_static",
                 compiler = "cpp17"))
 final class Rmt {
-    static final int ABI_VERSION = 3;
+    static final int ABI_VERSION = 4;
 
     static final int OK = 0;
     static final int INVALID_ARGUMENT = 1;
@@ -200,6 +200,9 @@ final class Rmt {
             @Const int[] headPosition,
             int allRows,
             float[] logits,
+            @Const int[] attentionLayers,
+            int numAttentionLayers,
+            float[] attention,
             @Cast("char*") byte[] error,
             int errorSize);
 

@@ -39,7 +39,18 @@ public interface SegmentBackend extends AutoCloseable {
      *
      * @param logits (batch size, labels), written; null: not wanted
      */
-    void forward(SegmentBatch batch, float[] logits);
+    default void forward(SegmentBatch batch, float[] logits) {
+        forward(batch, logits, null, null);
+    }
+
+    /**
+     * Runs a segment and shows what its positions attend to; the bits of everything else are the same.
+     *
+     * @param logits (batch size, labels), written; null: not wanted
+     * @param attentionLayers ascending; null: not wanted
+     * @param attention (attention layers, batch size, NH, T, T), written; null: not wanted
+     */
+    void forward(SegmentBatch batch, float[] logits, int[] attentionLayers, float[] attention);
 
     /** Frees what the device holds; does nothing the second time. */
     @Override

@@ -12,6 +12,8 @@ public final class StreamRecurrence {
     /** Slots that the backend must have. */
     public static final int NUM_SLOTS = 2;
 
+    private static final Runnable NOTHING = () -> {};
+
     private final SegmentBackend backend;
     private final SegmentLayout layout;
     private final SegmentBatch batch;
@@ -19,6 +21,7 @@ public final class StreamRecurrence {
     private int pendingCount;
     private long tokens;
     private long segments;
+    private SegmentWatch watch;
 
     public StreamRecurrence(SegmentBackend backend, SegmentLayout layout) {
         if (backend.numSlots() < NUM_SLOTS) {
@@ -29,6 +32,11 @@ public final class StreamRecurrence {
         this.layout = layout;
         batch = new SegmentBatch(1, layout.inputLength());
         pending = new int[layout.segmentSize()];
+    }
+
+    /** @param wanted sees every segment that runs from now on; null: nobody does */
+    public void watch(SegmentWatch wanted) {
+        watch = wanted;
     }
 
     /** Tokens read since the document began, the pending ones included. */
@@ -89,9 +97,10 @@ public final class StreamRecurrence {
         if (pendingCount < pending.length) {
             return false;
         }
-        run(MEMORY, pending, 0, pendingCount, true, null);
+        Runnable show = run(MEMORY, segments, pending, 0, pendingCount, true, null);
         pendingCount = 0;
         segments++;
+        show.run();
         return true;
     }
 
@@ -109,6 +118,23 @@ public final class StreamRecurrence {
             throw new IllegalArgumentException(
                     "A question must have 1 to " + segmentSize + " tokens, not " + question.length + ".");
         }
+        float[] logits = new float[backend.numLabels()];
+        probe(tail, tailCount, question, logits);
+        return logits;
+    }
+
+    /**
+     * Runs what waits and {@code tail} as the end of the document, on a copy of the memory: for who watches. Nothing where
+     * nothing waits.
+     */
+    public void peek(int[] tail, int tailCount) {
+        if (pendingCount + tailCount > 0) {
+            probe(tail, tailCount, new int[0], null);
+        }
+    }
+
+    private void probe(int[] tail, int tailCount, int[] question, float[] logits) {
+        int segmentSize = layout.segmentSize();
         int total = Math.addExact(pendingCount, tailCount);
         int[] text = new int[Math.addExact(total, question.length)];
         System.arraycopy(pending, 0, text, 0, pendingCount);
@@ -117,20 +143,26 @@ public final class StreamRecurrence {
 
         backend.copy(MEMORY, PROBE);
         int at = 0;
+        long segment = segments;
         while (text.length - at > segmentSize) {
             int count = Math.min(segmentSize, total - at);
-            run(PROBE, text, at, count, true, null);
+            run(PROBE, segment, text, at, count, true, null).run();
             at += count;
+            segment++;
         }
-        float[] logits = new float[backend.numLabels()];
-        run(PROBE, text, at, text.length - at, false, logits);
-        return logits;
+        run(PROBE, segment, text, at, text.length - at, logits == null, logits).run();
     }
 
-    private void run(int slot, int[] content, int offset, int count, boolean writeMemory, float[] logits) {
+    /** Runs a segment; what comes back shows it to who watches, to be called when the stream is whole again. */
+    private Runnable run(
+            int slot, long segment, int[] content, int offset, int count, boolean writeMemory, float[] logits) {
         batch.clear();
         layout.addTo(batch, slot, content, offset, count, writeMemory, logits != null);
-        backend.forward(batch, logits);
+        if (watch == null) {
+            backend.forward(batch, logits);
+            return NOTHING;
+        }
+        return watch.run(backend, batch, segment, logits);
     }
 
     /** @param values (M, H), written */

@@ -96,7 +96,7 @@ final class FakeBackend implements SegmentBackend {
     }
 
     @Override
-    public void forward(SegmentBatch batch, float[] logits) {
+    public void forward(SegmentBatch batch, float[] logits, int[] attentionLayers, float[] attention) {
         batch.check(VOCAB_SIZE, numMemTokens, memories.length, maxBatchSize, inputLength);
         int call = calls++;
         if (call == failAtCall) {
