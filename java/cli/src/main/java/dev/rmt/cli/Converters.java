@@ -78,6 +78,23 @@ final class Converters {
         }
     }
 
+    /** {@code 7} or {@code 0-29}: first and last. */
+    static final class Range implements ITypeConverter<int[]> {
+        @Override
+        public int[] convert(String value) {
+            if (!value.trim().matches("[0-9]{1,6}(-[0-9]{1,6})?")) {
+                throw new TypeConversionException("'" + value + "' is not a range such as 0-29, nor a number.");
+            }
+            String[] ends = value.trim().split("-");
+            int first = Integer.parseInt(ends[0]);
+            int last = Integer.parseInt(ends[ends.length - 1]);
+            if (last < first) {
+                throw new TypeConversionException("'" + value + "' ends before it begins.");
+            }
+            return new int[] {first, last};
+        }
+    }
+
     private static int within(String value, int least, int most) {
         String wanted = "' is not a whole number from " + least + " to " + most + ".";
         try {

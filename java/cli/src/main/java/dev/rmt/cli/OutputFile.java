@@ -44,6 +44,20 @@ final class OutputFile {
         }
     }
 
+    /** Makes a folder if it is not there; refuses a path at which none can be. */
+    static void makeFolder(String option, Path folder) {
+        if (Files.exists(folder) && !Files.isDirectory(folder)) {
+            throw new UnusableFileException(
+                    option + " " + folder + ": a file stands there; give the name of a folder.");
+        }
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new UnusableFileException(
+                    option + " " + folder + ": no folder can be made there (" + e.getMessage() + ").", e);
+        }
+    }
+
     /** Writes a file so that a reader sees the old content or the new one, and a crash leaves one of them. */
     static void write(Path file, byte[] content) throws IOException {
         if (Files.exists(file) && !Files.isRegularFile(file)) {

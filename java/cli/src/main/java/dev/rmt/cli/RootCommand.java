@@ -40,6 +40,7 @@ import picocli.CommandLine.Spec;
             "  java -jar rmt.jar eval                    # the main job, with a small model",
             "  java -jar rmt.jar train --out my-model    # train a model from scratch",
             "  java -jar rmt.jar read book.txt           # read a document of any length",
+            "  java -jar rmt.jar attention               # see what memory does",
             "  java -jar rmt.jar init my-model           # make a model directory",
             "  java -jar rmt.jar eval --help             # options and examples of a command"
         },
@@ -47,6 +48,7 @@ import picocli.CommandLine.Spec;
             EvalCommand.class,
             TrainCommand.class,
             ReadCommand.class,
+            AttentionCommand.class,
             InitCommand.class,
             InfoCommand.class,
             DoctorCommand.class
@@ -60,6 +62,7 @@ final class RootCommand implements Runnable {
 
     @Override
     public void run() {
-        throw new ParameterException(spec.commandLine(), "Name a command: eval, train, read, init, info or doctor.");
+        throw new ParameterException(
+                spec.commandLine(), "Name a command: eval, train, read, attention, init, info or doctor.");
     }
 }
