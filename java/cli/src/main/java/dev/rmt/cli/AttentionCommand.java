@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.rmt.Answer;
 import dev.rmt.InputException;
+import dev.rmt.ReadReport;
 import dev.rmt.RmtModel;
 import dev.rmt.RmtSession;
 import dev.rmt.task.TaskSample;
@@ -262,10 +263,10 @@ final class AttentionCommand implements Callable<Integer> {
                 readAllButQuestion(session, sample.sample());
             } else {
                 try (InputStream in = text.equals(STDIN) ? System.in : Files.newInputStream(Path.of(text))) {
-                    session.read(in);
-                }
-                if (session.memory().tokens() == 0 && session.memory().unfinished().length == 0) {
-                    throw new InputException("There is nothing to read: the text is empty.");
+                    ReadReport report = session.read(in);
+                    if (report.tokens() == 0 && report.pendingBytes() == 0) {
+                        throw new InputException("There is nothing to read: the text is empty.");
+                    }
                 }
             }
             run.ending();

@@ -53,8 +53,7 @@ final class OutputFile {
         try {
             Files.createDirectories(folder);
         } catch (IOException e) {
-            throw new UnusableFileException(
-                    option + " " + folder + ": no folder can be made there (" + e.getMessage() + ").", e);
+            throw new UnusableFileException(option + " " + folder + ": this user can make no folder there.", e);
         }
     }
 

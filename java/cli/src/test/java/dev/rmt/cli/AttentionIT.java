@@ -203,6 +203,10 @@ class AttentionIT {
         assertThat(segments.get(1).get("attention").asText()).isEqualTo("segment-3.npy");
         assertThat(file("memory.png")).isRegularFile();
 
+        Program.Result empty = program.runWithInput(new byte[0], "attention", "--text", "-");
+        assertThat(empty.status()).isEqualTo(ExitCodes.BAD_INPUT);
+        assertThat(empty.err()).contains("There is nothing to read");
+
         Files.writeString(folder.resolve("taken"), "");
         Program.Result taken = program.run("attention", "--out", "taken");
         assertThat(taken.status()).isEqualTo(ExitCodes.BAD_INPUT);
