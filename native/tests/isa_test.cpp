@@ -99,6 +99,42 @@ TEST("a device has as many threads as it was asked for, and at least one where i
   REFUSED(RMT_INVALID_ARGUMENT, "threads is 1073741824", rmt_device_create_cpu, &options, &device);
 }
 
+// Operations of a segment of 130 positions with memory at 1 and the head at 0, as rmt.h defines them.
+int64_t count_a_segment(const std::string &isa, int32_t threads, const rmt_model_config &config) {
+  const DevicePtr device = test::make_device(isa, threads);
+  const test::ModelPtr model = test::make_model(device.get(), config);
+  const test::MemoryPtr memory = test::make_memory(model.get(), 1, 1, 130);
+  int64_t before = -1;
+  OK(rmt_device_get_operations, device.get(), &before);
+  CHECK_EQUAL(before, int64_t{0});
+  test::Random random(1);
+  test::Batch batch(130);
+  batch.add(test::random_ids(130, 50, random), 0, 1, 1, 0);
+  test::forward(memory.get(), batch, config, test::Want::kHeads);
+  int64_t after = -1;
+  OK(rmt_device_get_operations, device.get(), &after);
+  return after;
+}
+
+TEST("the reference counts the products of the rows that are read, the others what fills up their tiles too") {
+  const rmt_model_config config = test::small_config();
+  const int64_t h = config.hidden_size;
+  const int64_t positions = 130;
+  int64_t expected = 2 * h * (h + config.num_labels);
+  for (int32_t layer = 0; layer < config.num_layers; ++layer) {
+    const int64_t rows = layer + 1 < config.num_layers ? positions : config.num_mem_tokens + 1;
+    expected += positions * 4 * h * h + rows * (4 * h * h + 4 * positions * h + 4 * h * config.intermediate_size);
+  }
+  CHECK_EQUAL(count_a_segment("reference", 1, config), expected);
+  for (const std::string &isa : test::isas()) {
+    if (isa == "reference") continue;
+    const int64_t counted = count_a_segment(isa, 1, config);
+    CHECK(counted > expected);
+    CHECK(counted < 2 * expected);
+    CHECK_EQUAL(count_a_segment(isa, 3, config), counted);
+  }
+}
+
 }  // namespace
 
 RMT_TEST_MAIN()

@@ -95,6 +95,14 @@ rmt_status rmt_device_get_info(const rmt_device *device, rmt_device_info *info, 
   });
 }
 
+rmt_status rmt_device_get_operations(const rmt_device *device, int64_t *operations, char *error, size_t error_size) {
+  return guarded(error, error_size, [&] {
+    require_handle(device, "device");
+    require(operations != nullptr, "operations is NULL");
+    *operations = device->object->operations();
+  });
+}
+
 void rmt_device_destroy(rmt_device *device) { delete device; }
 
 rmt_status rmt_model_required_bytes(const rmt_device *device, const rmt_model_config *config, int64_t *bytes,

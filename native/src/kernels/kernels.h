@@ -109,8 +109,14 @@ struct SegmentContext {
   ThreadPool *pool;
   void *device;
   bool causal;
-  bool stepwise;  // rows are read between the operations: nothing may be put off to end_segment
+  bool stepwise;                  // rows are read between the operations: nothing may be put off to end_segment
+  int64_t *operations = nullptr;  // takes what products cost, see rmt_device_get_operations; null: nobody asks
 };
+
+// Adds to a count of operations that several threads share.
+static inline void add_operations(int64_t *count, int64_t operations) {
+  if (count != nullptr) __atomic_fetch_add(count, operations, __ATOMIC_RELAXED);
+}
 
 struct TrainingBackend;  // training.h
 

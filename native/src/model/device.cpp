@@ -63,6 +63,10 @@ void Device::require_working() const {
   if (reason != nullptr) fail(RMT_DEVICE, reason);
 }
 
+int64_t Device::operations() const {
+  return operations_counter() == nullptr ? -1 : __atomic_load_n(&operations_, __ATOMIC_RELAXED);
+}
+
 void Device::describe(rmt_device_info *info) const {
   const size_t struct_size = info->struct_size;
   *info = rmt_device_info{};

@@ -35,6 +35,11 @@ class Device {
   // Throws RMT_DEVICE with the reason where the device has failed.
   void require_working() const;
 
+  // What products of segments have cost so far; -1: this device does not count.
+  int64_t operations() const;
+  // Where segments count them; null: this device does not count.
+  int64_t *operations_counter() const { return place_ == nullptr ? &operations_ : nullptr; }
+
   // Everything of `info` but struct_size.
   virtual void describe(rmt_device_info *info) const;
 
@@ -42,6 +47,7 @@ class Device {
   const Backend &backend_;
   mutable ThreadPool pool_;
   std::shared_ptr<void> place_;
+  mutable int64_t operations_ = 0;  // shared by threads, see add_operations
 };
 
 // Floats where a device computes.

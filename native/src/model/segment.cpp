@@ -34,7 +34,8 @@ class Run {
                  &model.device().pool(),
                  model.device().place(),
                  segment.causal != 0,
-                 output != nullptr && (output->hidden != nullptr || output->attention != nullptr)},
+                 output != nullptr && (output->hidden != nullptr || output->attention != nullptr),
+                 model.device().operations_counter()},
         hidden_(output == nullptr ? nullptr : output->hidden) {
     if (output != nullptr && output->attention != nullptr) maps_.emplace(model, segment, *output);
   }

@@ -173,10 +173,13 @@ inline void drop_weights(const Dropped &dropped, int32_t first_row, int32_t firs
 // context = softmax(query x keys^T / sqrt(head_size)) x values for the rows of a slice, with a running maximum and sum
 // over blocks of keys. `query` and `context` point at the slice's rows in the first column of the head; `scratch` holds
 // (kKeyBlock + head_size) x kRows values. Rows behind `length` get some finite value. `first_row` is the position of
-// the slice's first row, used if `causal`. `tape` is null but in training.
+// the slice's first row, used if `causal`. `tape` is null but in training. Returns the operations of its products, with
+// what only fills up tiles.
 template <int32_t kNumVectors>
-inline void attend(const AttentionHead &head, const float *query, int32_t first_row, bool causal, float *scratch,
-                   float *context, const AttentionTape *tape = nullptr) {
+inline int64_t attend(const AttentionHead &head, const float *query, int32_t first_row, bool causal, float *scratch,
+                      float *context, const AttentionTape *tape = nullptr) {
+  constexpr int64_t kSliceRows = int64_t{2} * kNumVectors * kLanes;  // a product and a sum each
+  int64_t operations = 0;
   float *const scores = scratch;
   float *const output = scratch + kKeyBlock * kRows;
   const Vec scale = splat(head.scale);
@@ -197,6 +200,7 @@ inline void attend(const AttentionHead &head, const float *query, int32_t first_
     Vec new_maximum[kNumVectors];
     for (int32_t v = 0; v < kNumVectors; ++v) new_maximum[v] = maximum[v];
     for (int32_t j = 0; j < num_keys; j += kKeyTile) {
+      operations += kSliceRows * kKeyTile * head.head_size;
       const float *keys = head.keys + block_offset + j / kRows * head.panel_stride + j % kRows;
       const int32_t valid = num_keys - j;
       if (causal && block + j + kKeyTile > first_row) {
@@ -224,6 +228,7 @@ inline void attend(const AttentionHead &head, const float *query, int32_t first_
       drop_weights<kNumVectors>(*tape->weights, first_row, block, num_keys, scores);
     }
 
+    operations += kSliceRows * num_keys * head.head_size;
     const float *values = head.values + block_offset;
     const bool first = block == 0;
     int32_t d = 0;
@@ -251,6 +256,7 @@ inline void attend(const AttentionHead &head, const float *query, int32_t first_
       store(context + at, load(output + at) * sum[v]);
     }
   }
+  return operations;
 }
 
 }  // namespace

@@ -77,6 +77,7 @@ struct Job {
   Workspace *workspace;
   const RowBlock *blocks;
   bool causal;
+  int64_t *operations;
   WeightsLayout layout;
 
   Job(const SegmentContext &context, const RowBlock *row_blocks)
@@ -85,6 +86,7 @@ struct Job {
         workspace(static_cast<Workspace *>(context.workspace)),
         blocks(row_blocks),
         causal(context.causal),
+        operations(context.operations),
         layout(*context.shape) {}
 
   const float *tensor(Tensor which, int32_t layer = 0) const { return weights + layout.at(which, layer); }
@@ -146,8 +148,9 @@ void keys_values_task(void *context, int index, int) {
   }
   const Linear key = job.linear_of(Tensor::kKeyWeight, Tensor::kKeyBias, block.layer, columns);
   const Linear value = job.linear_of(Tensor::kValueWeight, Tensor::kValueBias, block.layer, columns);
-  linear<Activation::kNone>(key, 0, columns, 0, columns, keys, task.num_slices);
-  linear<Activation::kNone>(value, 0, columns, 0, columns, values, task.num_slices);
+  int64_t operations = linear<Activation::kNone>(key, 0, columns, 0, columns, keys, task.num_slices);
+  operations += linear<Activation::kNone>(value, 0, columns, 0, columns, values, task.num_slices);
+  add_operations(job.operations, operations);
 }
 
 // Queries, attention of all heads, output projection, residual and LayerNorm of a group of slices.
@@ -173,7 +176,7 @@ void attention_task(void *context, int index, int worker) {
     output_rows[i] = {contexts + i * workspace.hidden_panel, x, queries + i * workspace.hidden_panel, slice.vectors};
   }
   const Linear query = job.linear_of(Tensor::kQueryWeight, Tensor::kQueryBias, block.layer, columns);
-  linear<Activation::kNone>(query, 0, columns, 0, columns, query_rows, task.num_slices);
+  int64_t operations = linear<Activation::kNone>(query, 0, columns, 0, columns, query_rows, task.num_slices);
 
   AttentionHead head;
   head.panel_stride = workspace.hidden_panel;
@@ -190,16 +193,17 @@ void attention_task(void *context, int index, int worker) {
       float *out = contexts + i * workspace.hidden_panel + column;
       const int32_t first_row = slice.panel * kRows + slice.first_vector * kLanes;
       if (slice.vectors == kVectors) {
-        attend<kVectors>(head, q, first_row, job.causal, scratch, out);
+        operations += attend<kVectors>(head, q, first_row, job.causal, scratch, out);
       } else {
-        attend<1>(head, q, first_row, job.causal, scratch, out);
+        operations += attend<1>(head, q, first_row, job.causal, scratch, out);
       }
     }
   }
 
   const Linear output =
       job.linear_of(Tensor::kAttentionOutputWeight, Tensor::kAttentionOutputBias, block.layer, columns);
-  linear<Activation::kNone>(output, 0, columns, 0, columns, output_rows, task.num_slices);
+  operations += linear<Activation::kNone>(output, 0, columns, 0, columns, output_rows, task.num_slices);
+  add_operations(job.operations, operations);
   const Norm norm = job.norm_of(Tensor::kAttentionNormWeight, Tensor::kAttentionNormBias, block.layer);
   for (int32_t i = 0; i < task.num_slices; ++i) {
     const Slice &slice = slices[i];
@@ -240,11 +244,13 @@ void feed_forward_task(void *context, int index, int worker) {
   }
   const Linear inner = job.linear_of(Tensor::kIntermediateWeight, Tensor::kIntermediateBias, block.layer, columns);
   const Linear outer = job.linear_of(Tensor::kOutputWeight, Tensor::kOutputBias, block.layer, intermediate_size);
+  int64_t operations = 0;
   for (int32_t begin = 0; begin < intermediate_size; begin += chunk) {
     const int32_t end = min(intermediate_size, begin + chunk);
-    linear<Activation::kGelu>(inner, 0, columns, begin, end, inner_rows, task.num_slices);
-    linear<Activation::kNone>(outer, begin, end, 0, columns, outer_rows, task.num_slices);
+    operations += linear<Activation::kGelu>(inner, 0, columns, begin, end, inner_rows, task.num_slices);
+    operations += linear<Activation::kNone>(outer, begin, end, 0, columns, outer_rows, task.num_slices);
   }
+  add_operations(job.operations, operations);
   const Norm norm = job.norm_of(Tensor::kOutputNormWeight, Tensor::kOutputNormBias, block.layer);
   for (int32_t i = 0; i < task.num_slices; ++i) {
     const Slice &slice = slices[i];
@@ -286,6 +292,7 @@ void classify(const SegmentContext &context, const float *hidden, float *pooled,
   constexpr int32_t kMaxLabels = 64;
   for (int32_t first = 0; first == 0 || (logits != nullptr && first < labels); first += kMaxLabels) {
     const int32_t count = logits != nullptr ? min(kMaxLabels, labels - first) : 0;
+    add_operations(context.operations, int64_t{2} * columns * (columns + count));
     double sum[kMaxLabels] = {};
     for (int32_t n = 0; n < columns; ++n) {
       const double value = dot(hidden, pooler + static_cast<int64_t>(n) * columns, columns) + pooler_bias[n];

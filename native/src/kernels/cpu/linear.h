@@ -127,10 +127,11 @@ RMT_INLINE void prefetch(const float *weights, int32_t count) {
 // out = activation(in x weights + bias + add) for the outputs [out_begin, out_end) and the inputs [in_begin, in_end).
 // Calls for successive ranges of inputs add up in `out`; the one with the last input brings in `bias`, `add` and the
 // activation. `rows` point at the first input and output of the ranges; out_begin is a multiple of kTile, and so is
-// out_end unless it is the last.
+// out_end unless it is the last. Returns the operations of its products, with what only fills up tiles.
 template <Activation kActivation>
-inline void linear(const Linear &layer, int32_t in_begin, int32_t in_end, int32_t out_begin, int32_t out_end,
-                   const LinearRows *rows, int32_t num_rows) {
+inline int64_t linear(const Linear &layer, int32_t in_begin, int32_t in_end, int32_t out_begin, int32_t out_end,
+                      const LinearRows *rows, int32_t num_rows) {
+  int64_t operations = 0;
   for (int32_t k = in_begin; k < in_end; k += kInputChunk) {
     const int32_t count = min(kInputChunk, in_end - k);
     const bool last = k + count == layer.in;
@@ -144,6 +145,7 @@ inline void linear(const Linear &layer, int32_t in_begin, int32_t in_end, int32_
         prefetch(weights + static_cast<int64_t>(layer.in) * width + i * fetched, fetched);
         const float *in = rows[i].in + in_offset;
         float *out = rows[i].out + out_offset;
+        operations += int64_t{2} * rows[i].vectors * kLanes * count * width;
         if (last) {
           const TileEnds ends{k > 0, layer.bias + n, rows[i].add != nullptr ? rows[i].add + out_offset : nullptr};
           linear_tile_of<kTile, kActivation>(width, rows[i].vectors, in, weights, count, ends, out);
@@ -154,6 +156,7 @@ inline void linear(const Linear &layer, int32_t in_begin, int32_t in_end, int32_
       }
     }
   }
+  return operations;
 }
 
 }  // namespace

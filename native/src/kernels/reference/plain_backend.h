@@ -159,26 +159,29 @@ class PlainBackend : private PlainRows<Real> {
       const auto weight = [&](Tensor tensor) { return weights.get(tensor, block.layer); };
       Real *x = workspace.rows(shape, block.index);
       Real *row = workspace.row.data();
+      int64_t operations = 0;
       for (int64_t t = 0; t < block.length; ++t) {
-        linear(x + t * hidden, weight(Tensor::kKeyWeight), weight(Tensor::kKeyBias), hidden, hidden, row);
+        operations += linear(x + t * hidden, weight(Tensor::kKeyWeight), weight(Tensor::kKeyBias), hidden, hidden, row);
         for (int64_t h = 0; h < hidden; ++h) workspace.keys[h * stride + t] = row[h];
-        linear(x + t * hidden, weight(Tensor::kValueWeight), weight(Tensor::kValueBias), hidden, hidden,
-               workspace.values.data() + t * hidden);
+        operations += linear(x + t * hidden, weight(Tensor::kValueWeight), weight(Tensor::kValueBias), hidden, hidden,
+                             workspace.values.data() + t * hidden);
       }
       for_each_chosen_row(block, [&](int32_t t) {
-        linear(x + t * hidden, weight(Tensor::kQueryWeight), weight(Tensor::kQueryBias), hidden, hidden,
-               workspace.query.data());
-        attend(shape, workspace, context.causal ? t + 1 : block.length);
-        linear(workspace.attended.data(), weight(Tensor::kAttentionOutputWeight), weight(Tensor::kAttentionOutputBias),
-               hidden, hidden, row);
+        operations += linear(x + t * hidden, weight(Tensor::kQueryWeight), weight(Tensor::kQueryBias), hidden, hidden,
+                             workspace.query.data());
+        operations += attend(shape, workspace, context.causal ? t + 1 : block.length);
+        operations += linear(workspace.attended.data(), weight(Tensor::kAttentionOutputWeight),
+                             weight(Tensor::kAttentionOutputBias), hidden, hidden, row);
         add_and_normalize(x + t * hidden, row, weight(Tensor::kAttentionNormWeight), weight(Tensor::kAttentionNormBias),
                           shape.layer_norm_eps, hidden);
       });
+      add_operations(context.operations, operations);
     }
   }
 
   // attended = for each head: softmax(query keys / sqrt(HS)) values, over the first `visible` positions.
-  static void attend(const ModelShape &shape, Workspace &workspace, int64_t visible) {
+  // Returns the operations of the products.
+  static int64_t attend(const ModelShape &shape, Workspace &workspace, int64_t visible) {
     const int64_t head_size = shape.head_size;
     const Real scale = 1 / std::sqrt(static_cast<Real>(head_size));
     Real *scores = workspace.scores.data();
@@ -197,6 +200,7 @@ class PlainBackend : private PlainRows<Real> {
         for (int64_t h = 0; h < head_size; ++h) attended[h] += scores[j] * values[h];
       }
     }
+    return 4 * visible * shape.hidden_size;
   }
 
   static void feed_forward_block(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
@@ -209,15 +213,17 @@ class PlainBackend : private PlainRows<Real> {
       const auto weight = [&](Tensor tensor) { return weights.get(tensor, block.layer); };
       Real *x = workspace.rows(shape, block.index);
       Real *row = workspace.row.data();
+      int64_t operations = 0;
       for_each_chosen_row(block, [&](int32_t t) {
-        linear(x + t * hidden, weight(Tensor::kIntermediateWeight), weight(Tensor::kIntermediateBias), hidden,
-               shape.intermediate_size, workspace.intermediate.data());
+        operations += linear(x + t * hidden, weight(Tensor::kIntermediateWeight), weight(Tensor::kIntermediateBias),
+                             hidden, shape.intermediate_size, workspace.intermediate.data());
         for (Real &value : workspace.intermediate) value = gelu(value);
-        linear(workspace.intermediate.data(), weight(Tensor::kOutputWeight), weight(Tensor::kOutputBias),
-               shape.intermediate_size, hidden, row);
+        operations += linear(workspace.intermediate.data(), weight(Tensor::kOutputWeight), weight(Tensor::kOutputBias),
+                             shape.intermediate_size, hidden, row);
         add_and_normalize(x + t * hidden, row, weight(Tensor::kOutputNormWeight), weight(Tensor::kOutputNormBias),
                           shape.layer_norm_eps, hidden);
       });
+      add_operations(context.operations, operations);
     }
   }
 
@@ -242,13 +248,14 @@ class PlainBackend : private PlainRows<Real> {
     const int64_t size = shape.hidden_size;
     Real *inner = workspace.query.data();
     for (int64_t h = 0; h < size; ++h) workspace.row[h] = hidden[h];
-    linear(workspace.row.data(), weights.get(Tensor::kPoolerWeight), weights.get(Tensor::kPoolerBias), size, size,
-           inner);
+    add_operations(context.operations, linear(workspace.row.data(), weights.get(Tensor::kPoolerWeight),
+                                              weights.get(Tensor::kPoolerBias), size, size, inner));
     for (int64_t h = 0; h < size; ++h) {
       inner[h] = std::tanh(inner[h]);
       if (pooled != nullptr) pooled[h] = static_cast<float>(inner[h]);
     }
     if (logits == nullptr) return;
+    add_operations(context.operations, 2 * size * shape.num_labels);
     for (int32_t label = 0; label < shape.num_labels; ++label) {
       Real sum = weights.get(Tensor::kClassifierBias)[label];
       for (int64_t h = 0; h < size; ++h) {

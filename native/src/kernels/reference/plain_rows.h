@@ -10,14 +10,15 @@ namespace rmt {
 
 template <typename Real>
 struct PlainRows {
-  // y = x W + b for `weight` of (in, out).
-  static void linear(const Real *x, const float *weight, const float *bias, int64_t in, int64_t out, Real *y) {
+  // y = x W + b for `weight` of (in, out). Returns the operations of the product.
+  static int64_t linear(const Real *x, const float *weight, const float *bias, int64_t in, int64_t out, Real *y) {
     for (int64_t o = 0; o < out; ++o) y[o] = bias[o];
     for (int64_t i = 0; i < in; ++i) {
       const Real value = x[i];
       const float *column = weight + i * out;
       for (int64_t o = 0; o < out; ++o) y[o] += value * static_cast<Real>(column[o]);
     }
+    return 2 * in * out;
   }
 
   // The backward of linear(): dW += x dy, db += dy, dx += dy W^T.

@@ -90,6 +90,12 @@ static inline int32_t rmt_jni_device_info(int64_t device, char *name /* (32) */,
   return status;
 }
 
+static inline int32_t rmt_jni_device_operations(int64_t device, int64_t *operations /* (1) */, char *error,
+                                                int32_t error_size) {
+  return rmt_device_get_operations(rmt_jni_handle<rmt_device>(device), operations, error,
+                                   static_cast<size_t>(error_size));
+}
+
 static inline void rmt_jni_device_destroy(int64_t device) { rmt_device_destroy(rmt_jni_handle<rmt_device>(device)); }
 
 // `shape` (10): hidden_size, num_layers, num_heads, intermediate_size, vocab_size, max_positions, type_vocab_size,

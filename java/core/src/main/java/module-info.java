@@ -9,6 +9,7 @@ module dev.rmt {
     exports dev.rmt;
     exports dev.rmt.checkpoint;
     exports dev.rmt.eval;
+    exports dev.rmt.flops;
     exports dev.rmt.task;
     exports dev.rmt.text;
     exports dev.rmt.train;

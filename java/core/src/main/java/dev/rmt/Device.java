@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * A place to compute: the CPU or a GPU. Cheap to make and never closed: its pool of threads, or what it needs on the GPU,
@@ -169,6 +170,24 @@ public final class Device {
             DeviceInfo info = device.info();
             knownThreads = info.threads();
             return info;
+        } finally {
+            release();
+        }
+    }
+
+    /**
+     * Floating-point operations that the products of all segments read on this device have cost since a model was loaded on it,
+     * counted where they are computed: a product and a sum count 1 each, for linears, attention, pooler and classifier, with
+     * what only fills up tiles; not for sums with biases and residuals, norms, GELU, softmax and embeddings, and not in
+     * training. The count goes on while at least one model is loaded. {@link dev.rmt.flops.ExactFlops} knows it beforehand.
+     *
+     * @return empty: a GPU, which does not count
+     * @throws DeviceException if the library cannot be loaded
+     */
+    public synchronized OptionalLong operations() {
+        NativeDevice device = acquire();
+        try {
+            return device.operations();
         } finally {
             release();
         }

@@ -116,6 +116,7 @@ class ArchitectureTest {
                         "dev.rmt.checkpoint",
                         "dev.rmt.task",
                         "dev.rmt.eval",
+                        "dev.rmt.flops",
                         "dev.rmt.train");
         assertThat(module.exports().stream()
                         .filter(ModuleDescriptor.Exports::isQualified)

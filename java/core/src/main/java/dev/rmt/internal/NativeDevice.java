@@ -3,7 +3,9 @@ package dev.rmt.internal;
 import dev.rmt.Device;
 import dev.rmt.DeviceInfo;
 import dev.rmt.Precision;
+import java.nio.charset.StandardCharsets;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /** A native device: a pool of threads, or a GPU. Models made on it keep it alive after {@link #close()}. */
 public final class NativeDevice implements AutoCloseable {
@@ -19,10 +21,16 @@ public final class NativeDevice implements AutoCloseable {
      *     cannot run
      */
     public static NativeDevice cpu(int threads) {
+        return cpu(threads, null);
+    }
+
+    /** @param isa one of {@link NativeLibrary#cpuIsas()}; null: that of RMT_CPU_ISA, else the best */
+    static NativeDevice cpu(int threads, String isa) {
         NativeLibrary.load();
         long[] device = new long[1];
         byte[] error = new byte[NativeErrors.TEXT_SIZE];
-        NativeErrors.check(Rmt.deviceCreate(threads, null, device, error, error.length), error);
+        byte[] name = isa == null ? null : (isa + "\0").getBytes(StandardCharsets.UTF_8);
+        NativeErrors.check(Rmt.deviceCreate(threads, name, device, error, error.length), error);
         return new NativeDevice(device[0]);
     }
 
@@ -60,6 +68,14 @@ public final class NativeDevice implements AutoCloseable {
                         NativeErrors.string(precision)));
         return new DeviceInfo(
                 NativeErrors.string(name), NativeErrors.string(isa), Math.toIntExact(numbers[0]), numbers[1], gpu);
+    }
+
+    /** What {@link Device#operations()} says; empty: a GPU. */
+    public synchronized OptionalLong operations() {
+        long[] operations = new long[1];
+        byte[] error = new byte[NativeErrors.TEXT_SIZE];
+        NativeErrors.check(Rmt.deviceOperations(handle(), operations, error, error.length), error);
+        return operations[0] < 0 ? OptionalLong.empty() : OptionalLong.of(operations[0]);
     }
 
     /** Valid only while the caller holds this object's monitor. */

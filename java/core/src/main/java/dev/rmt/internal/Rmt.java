@@ -78,6 +78,13 @@ final class Rmt {
             @Cast("char*") byte[] error,
             int errorSize);
 
+    @Name("rmt_jni_device_operations")
+    static native int deviceOperations(
+            @Cast("int64_t") long device,
+            @Cast("int64_t*") long[] operations,
+            @Cast("char*") byte[] error,
+            int errorSize);
+
     @Name("rmt_jni_device_destroy")
     static native void deviceDestroy(@Cast("int64_t") long device);
 
