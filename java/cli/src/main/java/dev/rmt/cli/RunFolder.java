@@ -20,8 +20,8 @@ import java.util.stream.Stream;
  */
 final class RunFolder implements AutoCloseable {
     private static final String LOCK = ".lock";
-    private static final String LEFTOVER =
-            "\\.(" + RmtTrainer.CHECKPOINT + "|" + RmtTrainer.BEST + "|" + RmtTrainer.MODEL + ")-[0-9a-f]+\\.tmp";
+    private static final String LEFTOVER = "\\.(" + RmtTrainer.CHECKPOINT + "|" + RmtTrainer.BEST + "|"
+            + RmtTrainer.MODEL + "|" + RmtTrainer.STAGE + "[0-9]+)-[0-9a-f]+\\.tmp";
 
     private final FileChannel channel;
     private final FileLock lock;

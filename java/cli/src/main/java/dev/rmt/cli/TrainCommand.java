@@ -133,6 +133,12 @@ final class TrainCommand implements Callable<Integer> {
     private Integer checkpointEvery;
 
     @Option(
+            names = "--keep-stages",
+            description =
+                    "Keep the model after each stage too, as it stands then: folders stage-1, stage-2 ... in --out.")
+    private boolean keepStages;
+
+    @Option(
             names = "--log-every",
             paramLabel = "N",
             converter = Converters.Positive.class,
@@ -220,7 +226,18 @@ final class TrainCommand implements Callable<Integer> {
                         : Noise.files(validationNoise, start.tokenizer()),
                 TrainingJob.NoiseText.name(validationNoise));
         return new TrainingJob(
-                curriculum, start, text, other, where, seedNow, out, resume, checkpointEvery, logEvery, json);
+                curriculum,
+                start,
+                text,
+                other,
+                where,
+                seedNow,
+                out,
+                resume,
+                checkpointEvery,
+                keepStages,
+                logEvery,
+                json);
     }
 
     /** Refuses what cannot work before anything is made. */

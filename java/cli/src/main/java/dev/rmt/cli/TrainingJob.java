@@ -41,6 +41,7 @@ import java.util.stream.Collectors;
  * @param noise text of the training
  * @param validationNoise text of validations and of the table at the end
  * @param checkpointEvery steps; null: by time alone
+ * @param keepStages whether the model after each stage is kept
  * @param logEvery steps for each row of the logs
  * @param json where the results go too; null: nowhere
  */
@@ -54,6 +55,7 @@ record TrainingJob(
         Path out,
         boolean resume,
         Integer checkpointEvery,
+        boolean keepStages,
         int logEvery,
         Path json) {
     private static final String RECIPE = "recipe.yaml";
@@ -127,6 +129,7 @@ record TrainingJob(
                 .device(device)
                 .seed(seed)
                 .probeOutputs(curriculum.numProbeOutputs())
+                .keepStages(keepStages)
                 .resume(resume);
         if (checkpointEvery != null) {
             builder.checkpointEvery(checkpointEvery);

@@ -40,6 +40,8 @@ public final class RmtTrainer {
     public static final String BEST = "best";
     /** The trained model. */
     public static final String MODEL = "model";
+    /** The model after a stage, with the stage's number behind it, where {@link Builder#keepStages} asks for them. */
+    public static final String STAGE = "stage-";
 
     private final Plan plan;
     private volatile boolean cancelled;
@@ -61,7 +63,8 @@ public final class RmtTrainer {
             long seed,
             int callSize,
             long callLength,
-            boolean keepLast) {
+            boolean keepLast,
+            boolean keepStages) {
         boolean keepAverage() {
             return stages.stream().anyMatch(stage -> stage.optimizer().averageDecay() > 0);
         }
@@ -125,6 +128,7 @@ public final class RmtTrainer {
         private int callSize;
         private long callLength;
         private boolean keepLast;
+        private boolean keepStages;
 
         private Builder(ModelConfig config, WordPieceTokenizer tokenizer, Weights start) {
             this.config = Objects.requireNonNull(config, "config");
@@ -218,6 +222,15 @@ public final class RmtTrainer {
             return this;
         }
 
+        /**
+         * Whether the model after each stage, as it stands then, is kept in a folder of its own: {@link #STAGE}1, {@link #STAGE}2 ...
+         * in the output folder.
+         */
+        public Builder keepStages(boolean value) {
+            keepStages = value;
+            return this;
+        }
+
         private static long requirePositive(String what, long value) {
             if (value < 1) {
                 throw new IllegalArgumentException("The " + what + " is " + value + "; it must be 1 or more.");
@@ -262,7 +275,8 @@ public final class RmtTrainer {
                     seed,
                     callSize,
                     callLength,
-                    keepLast));
+                    keepLast,
+                    keepStages));
         }
 
         private void setDefaultCallLimits() {

@@ -223,6 +223,10 @@ final class TrainingRun implements AutoCloseable {
                 validate();
             }
             if (stageEnded) {
+                if (plan.keepStages()) { // before the checkpoint that says that the stage has ended
+                    Path folder = plan.output().resolve(RmtTrainer.STAGE + (stageIndex + 1));
+                    write(() -> checkpoint.writeModel(folder, trainer.backend(), valuesOfInterest(), false));
+                }
                 tell(listener -> listener.stageEnded(progress, early));
             }
             if (stageEnded || isCheckpointDue()) {

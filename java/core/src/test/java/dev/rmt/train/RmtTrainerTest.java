@@ -382,6 +382,29 @@ class RmtTrainerTest {
         assertThatThrownBy(() -> TinyRuns.stage("one", 0, 1).build()).hasMessageContaining("has 0 steps");
     }
 
+    @Test
+    void theModelAfterEachStageIsKeptWhereItIsAskedFor() throws IOException {
+        TinyRuns.trainer(out("out"), twoShortStages()).keepStages(true).build().train();
+        TinyRuns.trainer(out("other"), twoShortStages()).build().train();
+
+        assertThat(modelHash(out("out").resolve("stage-2")))
+                .isEqualTo(modelHash(out("out").resolve("model")))
+                .isEqualTo(modelHash(out("other").resolve("model")))
+                .isNotEqualTo(modelHash(out("out").resolve("stage-1")));
+        assertThat(out("other").resolve("stage-1")).doesNotExist();
+    }
+
+    private static List<TrainingStage> twoShortStages() {
+        return List.of(
+                TinyRuns.stage("one", 3, 1).build(), TinyRuns.stage("two", 3, 2).build());
+    }
+
+    private static String modelHash(Path folder) {
+        try (RmtModel model = RmtModel.load(folder, Device.cpu(1))) {
+            return model.sha256();
+        }
+    }
+
     // ---- what goes wrong ----
 
     @Test
