@@ -1,5 +1,6 @@
 package dev.rmt.cli;
 
+import dev.rmt.flops.PaperFlops;
 import java.nio.file.Path;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -41,6 +42,23 @@ final class Converters {
         @Override
         public Integer convert(String value) {
             return within(value, 0, Integer.MAX_VALUE);
+        }
+    }
+
+    /** The length of a text in tokens. */
+    static final class Tokens implements ITypeConverter<Long> {
+        @Override
+        public Long convert(String value) {
+            try {
+                long number = Long.parseLong(value.trim());
+                if (number >= 1 && number <= PaperFlops.MOST_TOKENS) {
+                    return number;
+                }
+            } catch (NumberFormatException e) {
+                // refused below
+            }
+            throw new TypeConversionException(
+                    "'" + value + "' is not a whole number from 1 to " + PaperFlops.MOST_TOKENS + ".");
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.rmt.cli;
 
+import dev.rmt.RmtException;
 import java.awt.Color;
 import java.awt.Dimension;
 import java.awt.Graphics2D;
@@ -69,6 +70,20 @@ final class Picture {
             // Error too: the JDK throws a bare one where there is no font.
             return Optional.of(reason(e));
         }
+    }
+
+    /**
+     * Draws the picture that a command was asked for, when its results have been printed and saved.
+     *
+     * @param option named in the message, "--plot"
+     * @throws UnusableFileException if the file cannot be written
+     * @throws RmtException if this machine cannot draw it
+     */
+    static void saveOrFail(String option, Path file, int width, int height, Painter painter) {
+        OutputFile.requireWritable(option, file);
+        save(file, width, height, painter).ifPresent(reason -> {
+            throw new RmtException(option + " " + file + " could not be drawn: " + reason + ".");
+        });
     }
 
     private static String reason(Throwable failure) {

@@ -49,6 +49,7 @@ import picocli.CommandLine.Spec;
             TrainCommand.class,
             ReadCommand.class,
             AttentionCommand.class,
+            FlopsCommand.class,
             InitCommand.class,
             InfoCommand.class,
             DoctorCommand.class
@@ -63,6 +64,7 @@ final class RootCommand implements Runnable {
     @Override
     public void run() {
         throw new ParameterException(
-                spec.commandLine(), "Name a command: eval, train, read, attention, init, info or doctor.");
+                spec.commandLine(),
+                "Name a command: eval, train, read, attention, flops, init, info or doctor.");
     }
 }

@@ -22,6 +22,11 @@ final class Text {
         return String.format(Locale.ROOT, size < 10 ? "%,.2f" : size < 100 ? "%,.1f" : "%,.0f", value);
     }
 
+    /** A large count with four digits: 546200000000000 is "5.462e14". */
+    static String power(double value) {
+        return String.format(Locale.ROOT, "%.3e", value).replace("e+", "e");
+    }
+
     /** 0.174 is "17.4 %". */
     static String percent(double share) {
         return String.format(Locale.ROOT, "%.1f %%", 100 * share);
