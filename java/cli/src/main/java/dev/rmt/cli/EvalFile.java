@@ -58,15 +58,7 @@ final class EvalFile {
         if (path == null || !Files.exists(path) || Files.size(path) == 0) {
             return;
         }
-        JsonNode saved;
-        try {
-            saved = Json.MAPPER.readTree(path.toFile());
-        } catch (JsonProcessingException e) {
-            throw new InputException(
-                    path + " cannot be resumed: it is not JSON (line "
-                            + e.getLocation().getLineNr() + ").",
-                    e);
-        }
+        JsonNode saved = parse(path, "resumed");
         if (!saved.path("settings").isObject() || !saved.path("results").isArray()) {
             throw new InputException(path + " cannot be resumed: it is not a result of eval --json.");
         }
@@ -75,7 +67,50 @@ final class EvalFile {
             throw new InputException(path + " cannot be resumed, its settings differ: " + String.join("; ", differences)
                     + ". Use the same options, or another --json file.");
         }
-        parts.forEach((part, rows) -> saved.path(part.field).forEach(row -> rows.add(fromJson(row))));
+        parts.forEach((part, rows) ->
+                saved.path(part.field).forEach(row -> rows.add(new RowReader(path, "resumed").row(row))));
+    }
+
+    /**
+     * Reads the results of an earlier run, whatever its settings.
+     *
+     * @throws InputException if the file is not such a result or holds no row, naming what is wrong
+     */
+    static EvalFile read(Path path) throws IOException {
+        JsonNode saved = parse(path, "drawn");
+        if (!saved.isObject()
+                || !saved.path("results").isArray()
+                || saved.path("results").isEmpty()) {
+            throw new InputException(path + " cannot be drawn: it holds no results of eval --json.");
+        }
+        ObjectNode head = ((ObjectNode) saved).deepCopy();
+        EvalFile file = new EvalFile(path, head);
+        file.parts.forEach((part, rows) -> {
+            saved.path(part.field).forEach(row -> rows.add(new RowReader(path, "drawn").row(row)));
+            head.remove(part.field);
+        });
+        return file;
+    }
+
+    private static JsonNode parse(Path path, String what) throws IOException {
+        try {
+            return Json.MAPPER.readTree(path.toFile());
+        } catch (JsonProcessingException e) {
+            throw new InputException(
+                    path + " cannot be " + what + ": it is not JSON (line "
+                            + e.getLocation().getLineNr() + ").",
+                    e);
+        }
+    }
+
+    /** What was tested, as the run named it; empty: the file does not say. */
+    Optional<String> model() {
+        return Optional.ofNullable(head.path("model").textValue());
+    }
+
+    /** What a picture shows of it. */
+    EvalChart.Run run(String model) {
+        return new EvalChart.Run(model, List.copyOf(parts.get(Part.RESULTS)), List.copyOf(parts.get(Part.CONTROL)));
     }
 
     /** The row of a task and length as far as it has come. */
@@ -140,32 +175,42 @@ final class EvalFile {
         return node;
     }
 
-    private EvaluationRow fromJson(JsonNode node) {
-        return new EvaluationRow(
-                text(node, "task"),
-                text(node, "placement"),
-                text(node, "alignment"),
-                number(node, "segments").intValue(),
-                number(node, "tokens").longValue(),
-                number(node, "samples").intValue(),
-                number(node, "correct").intValue(),
-                number(node, "accuracy").doubleValue(),
-                number(node, "ms_per_segment").doubleValue(),
-                number(node, "tokens_per_second").doubleValue(),
-                number(node, "peak_rss_bytes").longValue());
-    }
-
-    private String text(JsonNode node, String field) {
-        if (!node.path(field).isTextual()) {
-            throw new InputException(path + " cannot be resumed: a result in it has no text \"" + field + "\".");
+    /** @param what a file with a wrong row cannot be: "resumed" */
+    private record RowReader(Path path, String what) {
+        EvaluationRow row(JsonNode node) {
+            EvaluationRow row = new EvaluationRow(
+                    text(node, "task"),
+                    text(node, "placement"),
+                    text(node, "alignment"),
+                    number(node, "segments").intValue(),
+                    number(node, "tokens").longValue(),
+                    number(node, "samples").intValue(),
+                    number(node, "correct").intValue(),
+                    number(node, "accuracy").doubleValue(),
+                    number(node, "ms_per_segment").doubleValue(),
+                    number(node, "tokens_per_second").doubleValue(),
+                    number(node, "peak_rss_bytes").longValue());
+            if (row.segments() < 1 || row.correct() < 0 || row.correct() > row.samples()) {
+                throw new InputException(path + " cannot be " + what + ": a result in it has " + row.segments()
+                        + " segments and " + row.correct() + " of " + row.samples() + " samples right.");
+            }
+            return row;
         }
-        return node.path(field).textValue();
-    }
 
-    private JsonNode number(JsonNode node, String field) {
-        if (!node.path(field).isNumber()) {
-            throw new InputException(path + " cannot be resumed: a result in it has no number \"" + field + "\".");
+        private String text(JsonNode node, String field) {
+            if (!node.path(field).isTextual()) {
+                throw new InputException(
+                        path + " cannot be " + what + ": a result in it has no text \"" + field + "\".");
+            }
+            return node.path(field).textValue();
         }
-        return node.path(field);
+
+        private JsonNode number(JsonNode node, String field) {
+            if (!node.path(field).isNumber()) {
+                throw new InputException(
+                        path + " cannot be " + what + ": a result in it has no number \"" + field + "\".");
+            }
+            return node.path(field);
+        }
     }
 }

@@ -50,6 +50,7 @@ import picocli.CommandLine.Spec;
             ReadCommand.class,
             AttentionCommand.class,
             FlopsCommand.class,
+            PlotCommand.class,
             InitCommand.class,
             InfoCommand.class,
             DoctorCommand.class
@@ -65,6 +66,6 @@ final class RootCommand implements Runnable {
     public void run() {
         throw new ParameterException(
                 spec.commandLine(),
-                "Name a command: eval, train, read, attention, flops, init, info or doctor.");
+                "Name a command: eval, train, read, attention, flops, plot, init, info or doctor.");
     }
 }
