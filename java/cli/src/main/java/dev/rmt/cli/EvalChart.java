@@ -39,7 +39,7 @@ final class EvalChart {
     private static final int PANEL_WIDTH = 760;
     private static final int ACCURACY_HEIGHT = 330;
     private static final int LOWER_HEIGHT = 200;
-    /** Wider than the widest label, so that panels stand in line. */
+    /** Wider than the widest label, so that panels stand in line but for a few pixels. */
     private static final int AXIS_WIDTH = 90;
 
     private static final int LEAST_LEGEND = 190;

@@ -90,13 +90,12 @@ final class Picture {
         if (failure instanceof OutOfMemoryError) {
             return "the Java heap is too small for it";
         }
-        String message = failure instanceof IOException && failure.getMessage() != null
+        if (!canDrawText()) {
+            return "Java finds no fonts here; apt-get install fontconfig fonts-dejavu-core brings some";
+        }
+        return failure instanceof IOException && failure.getMessage() != null
                 ? failure.getMessage()
-                : String.valueOf(failure);
-        return canDrawText()
-                ? message
-                : "Java finds no fonts here (" + message
-                        + "); apt-get install fontconfig fonts-dejavu-core brings some";
+                : failure.toString();
     }
 
     private static boolean canDrawText() {
