@@ -125,7 +125,8 @@ RMT_API rmt_status rmt_device_get_info(const rmt_device *device, rmt_device_info
 /* Floating-point operations that rmt_segment_forward has spent on products on this device so far: a product and a sum
  * count 1 each, for the linears, for attention (scores and weighted values), for pooler and classifier, with the rows,
  * columns and keys that only fill up a tile; not for sums with biases and residuals, norms, GELU, softmax, embeddings.
- * Training is not counted, nor is the attention that an output asks for. -1: the device does not count (a GPU). Exact while no call is running. */
+ * Training is not counted, nor is the attention that an output asks for. -1: the device does not count (a GPU). Exact
+ * while no call is running. */
 RMT_API rmt_status rmt_device_get_operations(const rmt_device *device, int64_t *operations, char *error,
                                              size_t error_size);
 RMT_API void rmt_device_destroy(rmt_device *device);

@@ -41,6 +41,7 @@ import picocli.CommandLine.Spec;
             "  java -jar rmt.jar train --out my-model    # train a model from scratch",
             "  java -jar rmt.jar read book.txt           # read a document of any length",
             "  java -jar rmt.jar attention               # see what memory does",
+            "  java -jar rmt.jar flops                   # what reading costs, in operations",
             "  java -jar rmt.jar init my-model           # make a model directory",
             "  java -jar rmt.jar eval --help             # options and examples of a command"
         },
@@ -65,7 +66,6 @@ final class RootCommand implements Runnable {
     @Override
     public void run() {
         throw new ParameterException(
-                spec.commandLine(),
-                "Name a command: eval, train, read, attention, flops, plot, init, info or doctor.");
+                spec.commandLine(), "Name a command: eval, train, read, attention, flops, plot, init, info or doctor.");
     }
 }
