@@ -112,7 +112,7 @@ static inline int32_t rmt_jni_trainer_run(int64_t trainer, int32_t backward, int
                                           const int32_t *probe_rows /* (num_probes, 6) */,
                                           const float *probe_weights /* (num_probes) */, int32_t num_probes,
                                           const int64_t *dropout_keys, float hidden_dropout, float attention_dropout,
-                                          double *losses, float *logits, double *probe_losses,
+                                          int32_t all_rows, double *losses, float *logits, double *probe_losses,
                                           int32_t *probe_predictions, char *error, int32_t error_size) {
   std::unique_ptr<rmt_probe_row[]> probes;
   if (num_probes > 0) {
@@ -144,6 +144,7 @@ static inline int32_t rmt_jni_trainer_run(int64_t trainer, int32_t backward, int
   segment.dropout_keys = reinterpret_cast<const uint64_t *>(dropout_keys);
   segment.hidden_dropout = hidden_dropout;
   segment.attention_dropout = attention_dropout;
+  segment.all_rows = all_rows;
   if (backward != 0) {
     return rmt_trainer_backward(rmt_jni_handle<rmt_trainer>(trainer), tape, &segment, with_loss, recompute, error,
                                 static_cast<size_t>(error_size));

@@ -1,12 +1,8 @@
 package dev.rmt.benchmarks;
 
-import dev.rmt.Device;
 import dev.rmt.ModelConfig;
-import dev.rmt.RmtModel;
-import dev.rmt.RmtSession;
-import dev.rmt.text.WordPieceOptions;
-import dev.rmt.text.WordPieceTokenizer;
-import java.util.Arrays;
+import dev.rmt.internal.NativeMemory;
+import dev.rmt.internal.SegmentBatch;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -21,43 +17,60 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/** One full segment (499 tokens, 10 memory tokens, 512 positions) read by a session: the unit of everything else. */
+/**
+ * One full segment (499 tokens, 10 memory tokens, 512 positions): the unit of everything else. Compared with the reference
+ * kernels first. {@code -p isa=avx2,portable} sets other kernels against each other.
+ */
 @State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
-@Warmup(iterations = 3, time = 1)
-@Measurement(iterations = 5, time = 1)
-@Fork(1)
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
+@Warmup(iterations = 2, time = 1)
+@Measurement(iterations = 3, time = 1)
+@Fork(3)
 public class SegmentForward {
-    @Param({"TINY", "MINI", "MINILM"})
+    @Param({"TINY", "MINI", "MINILM", "BASE"})
     public EncoderShape shape;
 
     @Param({"1", "2"})
     public int threads;
 
-    private RmtModel model;
-    private RmtSession session;
-    private int[] ids;
+    @Param(SeededEncoder.DEFAULT_ISA)
+    public String isa;
+
+    private SeededEncoder encoder;
+    private NativeMemory memory;
+    private SegmentBatch all;
+    private SegmentBatch needed;
+    private int tokens;
 
     @Setup
     public void open() {
         ModelConfig config = shape.config();
-        WordPieceTokenizer tokenizer = new WordPieceTokenizer(EncoderShape.vocabulary(), WordPieceOptions.defaults());
-        model = RmtModel.untrained(config, tokenizer, 42, Device.cpu(threads));
-        session = model.newSession();
-        ids = new int[config.segmentSize()];
-        Arrays.setAll(ids, i -> 5 + i);
+        encoder = new SeededEncoder(config, threads, isa);
+        encoder.verify(shape.checkedTokens());
+        memory = encoder.newMemory();
+        tokens = config.segmentSize();
+        all = encoder.segment(tokens, true);
+        needed = encoder.segment(tokens, false);
     }
 
     @TearDown
     public void close() {
-        session.close();
-        model.close();
+        memory.close();
+        encoder.close();
     }
 
-    /** S tokens: exactly one segment runs, nothing stays pending. */
+    /** Every row of every layer, as others must compute it. */
     @Benchmark
-    public long segment() {
-        return session.read(ids).segments();
+    public void full(Tokens counter) {
+        memory.forward(all, null);
+        counter.tokens += tokens;
+    }
+
+    /** Of the last layer the memory rows alone: a segment that is not a document's last. */
+    @Benchmark
+    public void recurrence(Tokens counter) {
+        memory.forward(needed, null);
+        counter.tokens += tokens;
     }
 }

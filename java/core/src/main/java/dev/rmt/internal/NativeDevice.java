@@ -25,7 +25,7 @@ public final class NativeDevice implements AutoCloseable {
     }
 
     /** @param isa one of {@link NativeLibrary#cpuIsas()}; null: that of RMT_CPU_ISA, else the best */
-    static NativeDevice cpu(int threads, String isa) {
+    public static NativeDevice cpu(int threads, String isa) {
         NativeLibrary.load();
         long[] device = new long[1];
         byte[] error = new byte[NativeErrors.TEXT_SIZE];

@@ -243,6 +243,7 @@ public final class NativeTrainer implements TrainingBackend {
                         segment.dropoutKeys(),
                         segment.hiddenDropout(),
                         segment.attentionDropout(),
+                        segment.allRows() ? 1 : 0,
                         segment.losses(),
                         segment.logits(),
                         segment.probeLosses(),

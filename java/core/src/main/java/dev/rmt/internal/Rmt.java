@@ -331,6 +331,7 @@ final class Rmt {
             @Cast("const int64_t*") long[] dropoutKeys,
             float hiddenDropout,
             float attentionDropout,
+            int allRows,
             double[] losses,
             float[] logits,
             double[] probeLosses,

@@ -26,6 +26,7 @@ public final class TrainingSegment {
     private float[] probeWeights = new float[0];
     private float hiddenDropout;
     private float attentionDropout;
+    private boolean allRows;
     private int inputLength;
     private int size;
     private int numProbes;
@@ -183,6 +184,15 @@ public final class TrainingSegment {
 
     public float attentionDropout() {
         return attentionDropout;
+    }
+
+    /** Whether every row of the last layer is computed although nobody reads it: for checks and comparisons. */
+    public boolean allRows() {
+        return allRows;
+    }
+
+    public void allRows(boolean every) {
+        allRows = every;
     }
 
     public int numProbes() {
