@@ -199,7 +199,7 @@ final class CpuPage {
                 "Memory above an idle JVM",
                 table,
                 "Peak of the resident memory of a process that loads the model from files, embeddings and all, and reads"
-                        + " 20 segments, less that of a JVM that does nothing; the same options for all three (64 MiB heap,"
+                        + " 20 segments, less that of a JVM that does nothing; the same options for all three (16 MiB heap,"
                         + " serial collector); medians.");
     }
 
@@ -372,6 +372,10 @@ final class CpuPage {
         text.append("## What is left out\n\n");
         run.leftOut().forEach(sentence -> text.append("- ").append(sentence).append('\n'));
         text.append("\n## Commands\n\nRun by the report one after the other; each writes its raw JSON.\n\n```sh\n");
+        if (run.commands().stream().anyMatch(command -> command.contains(Step.PEERS_VARIABLE))) {
+            text.append("PEERS=benchmarks/peers/target/classes:$(cat benchmarks/peers/target/"
+                    + ReportPlan.CLASS_PATH_FILE + ")\n");
+        }
         run.commands().forEach(command -> text.append(command).append('\n'));
         text.append("```\n");
     }

@@ -224,7 +224,7 @@ public final class ReportCommand implements Callable<Integer> {
                                 : "not run."));
             }
         }
-        if (!Files.isRegularFile(peers.resolve("peers.classpath"))) {
+        if (!Files.isRegularFile(peers.resolve(ReportPlan.CLASS_PATH_FILE))) {
             sentences.add("**Peers** (ONNX Runtime, libtorch) and the memory beside them: they were not built;"
                     + " `mvn -Ppeers -DskipTests package` does.");
         }

@@ -2,6 +2,7 @@ package dev.rmt.benchmarks.report;
 
 import dev.rmt.benchmarks.FmaPeak;
 import dev.rmt.benchmarks.ResidentMemory;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -29,6 +30,8 @@ final class ReportPlan {
     static final String LIBTORCH_TRAINING = "LibtorchTraining";
     static final String MEMORY = "Memory";
 
+    static final String CLASS_PATH_FILE = "peers.classpath";
+
     /** All of them take about half an hour; one of them that takes so long hangs. */
     private static final Duration LIMIT = Duration.ofMinutes(15);
 
@@ -46,8 +49,13 @@ final class ReportPlan {
      */
     record Settings(Path jar, Path raw, int threads, boolean quick, List<String> isas, Path peers, Path peak) {
         /** Class path of the peers, which the Maven profile "peers" writes; empty: it was not built. */
-        Optional<Path> peersClassPath() {
-            return Optional.of(peers.resolve("peers.classpath")).filter(Files::isRegularFile);
+        Optional<String> peersClassPath() {
+            try {
+                return Optional.of(peers.resolve("classes") + ":"
+                        + Files.readString(peers.resolve(CLASS_PATH_FILE)).strip());
+            } catch (IOException e) {
+                return Optional.empty();
+            }
         }
     }
 
@@ -135,7 +143,7 @@ final class ReportPlan {
         String pattern = "dev.rmt.benchmarks." + benchmark;
         command.add(benchmark.contains(".") ? pattern : pattern + ".");
         command.addAll(Arrays.asList(options));
-        if (Files.exists(settings.peak())) {
+        if (benchmark.startsWith("Segment") && Files.exists(settings.peak())) {
             command.addAll(List.of("-prof", FmaPeak.class.getName() + ":" + settings.peak()));
         }
         if (settings.quick()) {
@@ -194,7 +202,7 @@ final class ReportPlan {
                 "-Dorg.bytedeco.javacpp.cachedir=" + settings.peers().resolve("javacpp"),
                 "-Dorg.bytedeco.javacpp.maxPhysicalBytes=0",
                 "-cp",
-                "@" + settings.peersClassPath().orElseThrow(),
+                settings.peersClassPath().orElseThrow(),
                 PEERS_PACKAGE + program));
         command.addAll(Arrays.asList(options));
         command.addAll(List.of("--json", result.toString()));

@@ -18,6 +18,9 @@ import java.util.stream.Collectors;
  * @param limit after which it is ended
  */
 record Step(String name, List<String> command, Path result, Duration limit) {
+    /** Stands for the class path of the peers, which is long. */
+    static final String PEERS_VARIABLE = "$PEERS";
+
     /** JMH goes on after a benchmark that failed, and says so in its output alone. */
     private static final List<String> FAILURES = List.of("<failure>", "<forked VM failed", "ERROR: ");
 
@@ -93,7 +96,8 @@ record Step(String name, List<String> command, Path result, Duration limit) {
         return command.stream()
                 .map(word -> word.replace(root.toAbsolutePath() + "/", ""))
                 .map(word -> word.startsWith("/") && word.endsWith("/bin/java") ? "java" : word)
-                .map(word -> word.matches("[\\w./:=,+@%-]+") ? word : "'" + word + "'")
+                .map(word -> word.contains(".jar:") ? PEERS_VARIABLE : word)
+                .map(word -> word.equals(PEERS_VARIABLE) || word.matches("[\\w./:=,+@%-]+") ? word : "'" + word + "'")
                 .collect(Collectors.joining(" "));
     }
 }

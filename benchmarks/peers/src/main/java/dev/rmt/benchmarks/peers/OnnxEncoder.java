@@ -7,14 +7,18 @@ import ai.onnxruntime.OrtSession;
 import dev.rmt.ModelConfig;
 import dev.rmt.benchmarks.peers.OnnxGraph.Attribute;
 import dev.rmt.checkpoint.Weights;
+import java.io.IOException;
 import java.nio.FloatBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
 /**
  * The peer: the same BERT encoder in ONNX Runtime with its fused operators (Attention, BiasGelu, SkipLayerNormalization),
  * weights as constants so that it prepacks them. Its input is the sum of the embeddings, (B, T, H), which spares it the
- * gathering of rows; its output the last hidden state, (B, T, H).
+ * gathering of rows; its output the last hidden state, (B, T, H). {@link #write} makes a file that takes ids.
  */
 final class OnnxEncoder implements AutoCloseable {
     private static final String FUSED = "com.microsoft";
@@ -25,11 +29,10 @@ final class OnnxEncoder implements AutoCloseable {
     private final FloatBuffer inputBuffer;
 
     OnnxEncoder(ModelConfig config, Weights weights, int batchSize, int inputLength, int threads) throws OrtException {
-        OrtSession.SessionOptions options = new OrtSession.SessionOptions();
-        options.setIntraOpNumThreads(threads);
-        options.setInterOpNumThreads(1);
-        options.setOptimizationLevel(OrtSession.SessionOptions.OptLevel.ALL_OPT);
-        session = environment.createSession(graph(config, weights, batchSize, inputLength), options);
+        OnnxGraph graph = new OnnxGraph();
+        graph.input("x", batchSize, inputLength, config.hiddenSize());
+        addEncoder(graph, config, weights, "x", batchSize, inputLength);
+        session = environment.createSession(graph.toByteArray(), options(threads));
         int count = batchSize * inputLength * config.hiddenSize();
         inputBuffer = java.nio.ByteBuffer.allocateDirect(count * Float.BYTES)
                 .order(java.nio.ByteOrder.nativeOrder())
@@ -56,18 +59,57 @@ final class OnnxEncoder implements AutoCloseable {
         session.close();
     }
 
-    private static byte[] graph(ModelConfig config, Weights weights, int batchSize, int inputLength) {
+    static OrtSession.SessionOptions options(int threads) throws OrtException {
+        OrtSession.SessionOptions options = new OrtSession.SessionOptions();
+        options.setIntraOpNumThreads(threads);
+        options.setInterOpNumThreads(1);
+        options.setOptimizationLevel(OrtSession.SessionOptions.OptLevel.ALL_OPT);
+        return options;
+    }
+
+    static String version() {
+        return OrtEnvironment.getEnvironment().getVersion() + " (fused operators)";
+    }
+
+    /**
+     * Writes the whole model for one document: ids (1, T) in, memory rows being the last of the word embeddings; last hidden
+     * state out.
+     */
+    static void write(Path file, ModelConfig config, Weights weights) throws IOException {
+        int h = config.hiddenSize();
+        int t = config.inputLength();
+        int words = config.vocabSize() * h;
+        float[] table = Arrays.copyOf(
+                read(weights, "embeddings.word_embeddings.weight", words), words + config.numMemTokens() * h);
+        weights.read(Weights.MEMORY, 0, table, words, config.numMemTokens() * h);
+        float[] places = read(weights, "embeddings.position_embeddings.weight", t * h);
+        float[] type = read(weights, "embeddings.token_type_embeddings.weight", h);
+        for (int i = 0; i < places.length; i++) {
+            places[i] += type[i % h];
+        }
+        OnnxGraph graph = new OnnxGraph();
+        graph.inputIds("ids", 1, t);
+        String rows = graph.node(
+                "",
+                "Gather",
+                "rows",
+                List.of(graph.constant("words", table, config.vocabSize() + config.numMemTokens(), h), "ids"));
+        String sum = graph.node("", "Add", "sum", List.of(rows, graph.constant("places", places, t, h)));
+        addEncoder(graph, config, weights, sum, 1, t);
+        Files.write(file, graph.toByteArray());
+    }
+
+    private static void addEncoder(
+            OnnxGraph graph, ModelConfig config, Weights weights, String sum, int batchSize, int inputLength) {
         int h = config.hiddenSize();
         int f = config.intermediateSize();
-        OnnxGraph graph = new OnnxGraph();
-        graph.input("x", batchSize, inputLength, h);
         Attribute epsilon = new Attribute("epsilon", config.layerNormEps());
         String x = graph.node(
                 "",
                 "LayerNormalization",
                 "embedded",
                 List.of(
-                        "x",
+                        sum,
                         vector(graph, weights, "embeddings.LayerNorm.weight", h),
                         vector(graph, weights, "embeddings.LayerNorm.bias", h)),
                 epsilon);
@@ -133,10 +175,9 @@ final class OnnxEncoder implements AutoCloseable {
                     epsilon);
         }
         graph.output(x, batchSize, inputLength, h);
-        return graph.toByteArray();
     }
 
-    private static float[] read(Weights weights, String name, int count) {
+    static float[] read(Weights weights, String name, int count) {
         float[] values = new float[count];
         weights.read(name, 0, values, 0, count);
         return values;

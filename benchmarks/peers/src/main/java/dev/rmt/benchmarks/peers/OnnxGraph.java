@@ -13,6 +13,7 @@ import java.util.List;
  */
 final class OnnxGraph {
     private static final int FLOAT = 1;
+    private static final int INT64 = 7;
     private static final int OPSET = 17;
     private static final int IR_VERSION = 8;
 
@@ -25,11 +26,16 @@ final class OnnxGraph {
     record Attribute(String name, Object value) {}
 
     void input(String name, long... dims) {
-        inputs.add(valueInfo(name, dims));
+        inputs.add(valueInfo(name, FLOAT, dims));
+    }
+
+    /** An input of 64-bit integers. */
+    void inputIds(String name, long... dims) {
+        inputs.add(valueInfo(name, INT64, dims));
     }
 
     void output(String name, long... dims) {
-        outputs.add(valueInfo(name, dims));
+        outputs.add(valueInfo(name, FLOAT, dims));
     }
 
     /** A constant tensor. @return its name */
@@ -88,12 +94,12 @@ final class OnnxGraph {
                 .toByteArray();
     }
 
-    private static byte[] valueInfo(String name, long... dims) {
+    private static byte[] valueInfo(String name, int elementType, long... dims) {
         Message shape = new Message();
         for (long dim : dims) {
             shape.bytes(1, new Message().varint(1, dim).toByteArray());
         }
-        Message tensor = new Message().varint(1, FLOAT).bytes(2, shape.toByteArray());
+        Message tensor = new Message().varint(1, elementType).bytes(2, shape.toByteArray());
         Message type = new Message().bytes(1, tensor.toByteArray());
         return new Message().text(1, name).bytes(2, type.toByteArray()).toByteArray();
     }

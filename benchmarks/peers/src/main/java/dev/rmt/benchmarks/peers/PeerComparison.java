@@ -3,138 +3,269 @@ package dev.rmt.benchmarks.peers;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
-import dev.rmt.Device;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.rmt.ModelConfig;
-import dev.rmt.RmtModel;
-import dev.rmt.RmtSession;
 import dev.rmt.benchmarks.EncoderShape;
-import dev.rmt.checkpoint.RandomWeights;
+import dev.rmt.benchmarks.EncoderWork;
+import dev.rmt.benchmarks.FmaPeak;
+import dev.rmt.benchmarks.Rounds;
+import dev.rmt.benchmarks.SeededEncoder;
+import dev.rmt.benchmarks.SeededTrainer;
+import dev.rmt.benchmarks.SegmentTraining;
 import dev.rmt.checkpoint.Weights;
-import dev.rmt.internal.NativeDevice;
-import dev.rmt.internal.NativeModel;
-import dev.rmt.internal.SegmentBackend;
+import dev.rmt.internal.NativeMemory;
 import dev.rmt.internal.SegmentBatch;
-import dev.rmt.internal.SegmentLayout;
-import dev.rmt.text.Vocabulary;
-import dev.rmt.text.WordPieceOptions;
-import dev.rmt.text.WordPieceTokenizer;
+import java.io.IOException;
 import java.nio.FloatBuffer;
-import java.util.Arrays;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.SplittableRandom;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 
 /**
- * One segment of 512 positions, ours against ONNX Runtime's fused encoder with the same weights and equal threads, in one
- * process: equal memory rows first, then alternating windows of back-to-back runs; medians of the ratios window by
- * window. "full" computes every row of the last layer, as the peer must; "recurrence" is what a reader runs: memory rows
- * only, through {@link RmtSession#read(int[])}.
+ * Ours beside a peer on the same work, with the same weights and equal threads, in one process: equal results first, then
+ * alternating windows of back-to-back runs. One peer a process, since idle threads of one disturb the other. Forward: one
+ * segment of 512 positions. Training: forward and backward of 8 of them, loss on [CLS].
  */
-public final class PeerComparison {
-    private static final int ROUNDS = 9;
-    private static final long WINDOW_NANOS = 300_000_000;
-    private static final double LARGEST_DIFFERENCE = 5e-6;
+@Command(name = "PeerComparison", mixinStandardHelpOptions = true)
+public final class PeerComparison implements Callable<Integer> {
+    private static final String ONNX_RUNTIME = "onnxruntime";
+    private static final String LIBTORCH = "libtorch";
+    private static final int OURS = 0;
+    private static final int OURS_SAVING = 1;
+    private static final int PEER = 2;
+
+    /** What is compared. */
+    enum Work {
+        FORWARD,
+        TRAINING
+    }
+
+    @Option(names = "--peer", required = true, description = "onnxruntime or libtorch")
+    private String peer;
+
+    @Option(names = "--work", defaultValue = "forward", description = "forward or training (libtorch only)")
+    private Work work;
+
+    @Option(
+            names = "--models",
+            split = ",",
+            defaultValue = "TINY,MINI,MINILM",
+            description = "${COMPLETION-CANDIDATES}")
+    private List<EncoderShape> models;
+
+    @Option(names = "--threads", split = ",", defaultValue = "2")
+    private List<Integer> threads;
+
+    @Option(names = "--rounds", defaultValue = "9")
+    private int rounds;
+
+    @Option(names = "--window", defaultValue = "0.3", description = "seconds")
+    private double window;
+
+    @Option(names = "--peak", defaultValue = "", description = "the program fma_peak")
+    private String peakProgram;
+
+    @Option(names = "--json", description = "where rows are written too")
+    private Path json;
+
+    private final ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+    private final ArrayNode rows = mapper.createArrayNode();
+    private double difference;
+    private double peak;
 
     private PeerComparison() {}
 
-    /** Arguments: number of threads (default 2), then names of models (default: tiny mini minilm). */
-    public static void main(String[] arguments) throws OrtException {
-        int threads = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 2;
-        List<String> names = arguments.length > 1
-                ? Arrays.asList(arguments).subList(1, arguments.length)
-                : List.of("tiny", "mini", "minilm");
-        System.out.println("model     threads  isa      difference  ours full ms  recurrence ms  ONNX Runtime ms"
-                + "  ONNX Runtime / full  ONNX Runtime / recurrence");
-        for (String name : names) {
-            compare(EncoderShape.valueOf(name.toUpperCase(Locale.ROOT)), threads);
-        }
+    public static void main(String[] arguments) {
+        CommandLine line = new CommandLine(new PeerComparison()).setCaseInsensitiveEnumValuesAllowed(true);
+        System.exit(line.execute(arguments));
     }
 
-    private static void compare(EncoderShape shape, int threads) throws OrtException {
-        Vocabulary vocabulary = EncoderShape.vocabulary();
-        ModelConfig config = shape.config();
-        long seed = 42;
-        Weights weights = new RandomWeights(config, seed);
-        int[] content = content(config);
-        Device device = Device.cpu(threads);
-        try (RmtModel model = RmtModel.untrained(
-                        config, new WordPieceTokenizer(vocabulary, WordPieceOptions.defaults()), seed, device);
-                RmtSession session = model.newSession();
-                NativeDevice pool = NativeDevice.cpu(threads);
-                NativeModel twin = copy(config, weights, pool);
-                SegmentBackend full = twin.newMemory(1, 1);
-                OnnxEncoder peer = new OnnxEncoder(config, weights, 1, config.inputLength(), threads)) {
-            SegmentLayout layout = SegmentLayout.encoder(
-                    config.inputLength(), config.numMemTokens(), vocabulary.clsId(), vocabulary.sepId());
-            SegmentBatch batch = new SegmentBatch(1, config.inputLength());
-            layout.addTo(batch, 0, content, 0, content.length, true, false);
-            batch.allRows(true);
-
-            peer.setEmbeddings(embeddings(config, weights, batch.ids()));
-            session.read(content);
-            full.forward(batch, null);
-            float[] state = new float[full.memorySize()];
-            full.getMemory(0, state);
-            float[] expected = memoryRows(config, peer);
-            double difference = Math.max(difference(session.memory().values(), expected), difference(state, expected));
-            if (!(difference <= LARGEST_DIFFERENCE)) {
-                throw new IllegalStateException(
-                        "Memory of " + shape + " differs from the peer's by " + difference + "; nothing is timed.");
-            }
-
-            Runnable oursFull = () -> full.forward(batch, null);
-            Runnable oursRecurrence = () -> session.read(content);
-            Runnable onnx = () -> run(peer);
-            List<Runnable> runs = List.of(oursFull, oursRecurrence, onnx);
-            runs.forEach(PeerComparison::window);
-            double[][] milliseconds = new double[runs.size()][ROUNDS];
-            for (int round = 0; round < ROUNDS; round++) {
-                for (int i = 0; i < runs.size(); i++) {
-                    int turn = round % 2 == 0 ? i : runs.size() - 1 - i;
-                    milliseconds[turn][round] = window(runs.get(turn));
+    @Override
+    public Integer call() throws OrtException, IOException {
+        if (!peer.equals(ONNX_RUNTIME) && !peer.equals(LIBTORCH)
+                || peer.equals(ONNX_RUNTIME) && work == Work.TRAINING) {
+            throw new IllegalArgumentException("There is no " + work + " of " + peer + ".");
+        }
+        System.out.println("benchmark                  model    threads  isa       difference    ours ms    peer ms"
+                + "  peer / ours         of peak  peer");
+        for (EncoderShape shape : models) {
+            for (int count : threads) {
+                if (work == Work.TRAINING) {
+                    compareTraining(shape, count);
+                } else {
+                    compareForward(shape, count);
+                }
+                if (json != null) { // after each, so that what comes later cannot take it away
+                    mapper.writeValue(json.toFile(), rows);
                 }
             }
-            System.out.printf(
-                    Locale.ROOT,
-                    "%-8s%9d  %-8s%11.1e%14.3f%15.3f%17.3f%21s%27s%n",
-                    shape.name().toLowerCase(Locale.ROOT),
-                    threads,
-                    model.deviceInfo().arithmetic(),
-                    difference,
-                    median(milliseconds[0]),
-                    median(milliseconds[1]),
-                    median(milliseconds[2]),
-                    ratios(milliseconds[2], milliseconds[0]),
-                    ratios(milliseconds[2], milliseconds[1]));
+        }
+        return 0;
+    }
+
+    private void compareForward(EncoderShape shape, int count) throws OrtException {
+        ModelConfig config = shape.config();
+        int positions = config.inputLength();
+        try (SeededEncoder encoder = new SeededEncoder(config, count, SeededEncoder.DEFAULT_ISA);
+                NativeMemory memory = encoder.newMemory()) {
+            SegmentBatch all = encoder.segment(config.segmentSize(), true);
+            SegmentBatch needed = encoder.segment(config.segmentSize(), false);
+            Runnable full = () -> memory.forward(all, null);
+            Runnable recurrence = () -> memory.forward(needed, null);
+            float[] ours = encoder.memoryAfter(all);
+            SeededEncoder.requireEqual("all rows", encoder.memoryAfter(needed), ours);
+            Rounds times = peer.equals(ONNX_RUNTIME)
+                    ? besideOnnxRuntime(config, all, ours, count, full, recurrence)
+                    : besideLibtorch(config, all, ours, count, full, recurrence);
+            double flop = EncoderWork.forward(config, positions);
+            double fewer = EncoderWork.forward(config, positions, config.numMemTokens());
+            add("SegmentForward.full", shape, count, encoder.isa(), times, OURS, flop, flop);
+            add("SegmentForward.recurrence", shape, count, encoder.isa(), times, OURS_SAVING, fewer, flop);
         }
     }
 
-    private static int[] content(ModelConfig config) {
-        SplittableRandom random = new SplittableRandom(7);
-        int[] ids = new int[config.segmentSize()];
-        Arrays.setAll(ids, i -> random.nextInt(5, config.vocabSize()));
-        return ids;
+    private Rounds besideOnnxRuntime(
+            ModelConfig config, SegmentBatch segment, float[] ours, int count, Runnable full, Runnable recurrence)
+            throws OrtException {
+        Weights weights = SeededEncoder.weights(config);
+        try (OnnxEncoder onnx = new OnnxEncoder(config, weights, 1, config.inputLength(), count)) {
+            onnx.setEmbeddings(embeddings(config, weights, segment.ids()));
+            float[] theirs = new float[ours.length];
+            try (OrtSession.Result result = onnx.run()) {
+                FloatBuffer hidden = ((OnnxTensor) result.get(0)).getFloatBuffer();
+                hidden.get(config.hiddenSize(), theirs);
+            }
+            requireEqual(ours, theirs);
+            return measure(List.of(full, recurrence, () -> run(onnx)), count);
+        }
     }
 
-    private static NativeModel copy(ModelConfig config, Weights weights, NativeDevice device) {
-        NativeModel model = NativeModel.create(device, config);
-        for (NativeModel.Parameter parameter : model.parameters()) {
-            float[] values = new float[Math.toIntExact(parameter.count())];
-            weights.read(parameter.name(), 0, values, 0, values.length);
-            model.setParameter(parameter, values, 0, values.length);
+    private Rounds besideLibtorch(
+            ModelConfig config, SegmentBatch segment, float[] ours, int count, Runnable full, Runnable recurrence) {
+        Weights weights = SeededEncoder.weights(config);
+        try (TorchEncoder torch = new TorchEncoder(config, weights, segment.ids(), new int[1], count, false)) {
+            requireEqual(ours, torch.memoryRows());
+            return measure(List.of(full, recurrence, torch::forward), count);
         }
-        model.finish();
-        return model;
+    }
+
+    private void requireEqual(float[] ours, float[] theirs) {
+        difference = SeededEncoder.difference(ours, theirs);
+        SeededEncoder.requireEqual(peer, ours, theirs);
+    }
+
+    private void compareTraining(EncoderShape shape, int count) {
+        ModelConfig config = shape.config();
+        int positions = config.inputLength();
+        int batch = SegmentTraining.BATCH_SIZE;
+        try (SeededTrainer full = trainer(config, count, true);
+                SeededTrainer saving = trainer(config, count, false);
+                TorchEncoder torch = new TorchEncoder(
+                        config, SeededEncoder.weights(config), full.ids(), full.labels(), count, true)) {
+            Map<String, float[]> theirs = torch.gradients();
+            Map<String, float[]> ours = full.gradients();
+            SeededTrainer.requireEqual(peer, ours, theirs);
+            SeededTrainer.requireEqual(peer, saving.gradients(), theirs);
+            difference = theirs.entrySet().stream()
+                    .mapToDouble(entry -> SeededEncoder.difference(ours.get(entry.getKey()), entry.getValue()))
+                    .max()
+                    .orElseThrow();
+            Rounds times = measure(
+                    List.of(full::forwardAndBackward, saving::forwardAndBackward, torch::forwardAndBackward), count);
+            double flop = batch * EncoderWork.training(config, positions, positions);
+            double fewer = batch * EncoderWork.training(config, positions, 1);
+            add("SegmentTraining.allRows", shape, count, full.isa(), times, OURS, flop, flop);
+            add("SegmentTraining.saving", shape, count, full.isa(), times, OURS_SAVING, fewer, flop);
+        }
+    }
+
+    private static SeededTrainer trainer(ModelConfig config, int count, boolean allRows) {
+        return new SeededTrainer(
+                config, count, SeededEncoder.DEFAULT_ISA, SegmentTraining.BATCH_SIZE, config.segmentSize(), allRows);
+    }
+
+    private Rounds measure(List<Runnable> ways, int count) {
+        FmaPeak program = new FmaPeak(peakProgram);
+        peak = Double.NaN;
+        return Rounds.of(ways, rounds, window, () -> {
+            double gflops = program.gflops(SeededEncoder.DEFAULT_ISA, count);
+            peak = Double.isNaN(peak) ? gflops : Math.max(peak, gflops);
+        });
+    }
+
+    private void add(
+            String benchmark,
+            EncoderShape shape,
+            int count,
+            String isa,
+            Rounds times,
+            int ours,
+            double oursFlop,
+            double peerFlop) {
+        Rounds.Ratio ratio = times.ratio(PEER, ours);
+        double share = oursFlop / times.milliseconds(ours) / 1e6 / peak;
+        double peerShare = peerFlop / times.milliseconds(PEER) / 1e6 / peak;
+        String model = shape.name().toLowerCase(Locale.ROOT);
+        ObjectNode row = rows.addObject()
+                .put("benchmark", benchmark)
+                .put("model", model)
+                .put("peer", peer)
+                .put("threads", count)
+                .put("ours_ms", times.milliseconds(ours))
+                .put("peer_ms", times.milliseconds(PEER))
+                .put("ratio", ratio.median())
+                .put("ratio_min", ratio.smallest())
+                .put("ratio_max", ratio.largest());
+        putFinite(row, "share_of_peak", share);
+        putFinite(row, "peer_share_of_peak", peerShare);
+        putFinite(row, "peak_gflops", peak);
+        row.put("difference", difference).put("isa", isa).put("peer_version", version());
+        System.out.printf(
+                Locale.ROOT,
+                "%-26s %-8s %7d  %-8s %11.1e %10.3f %10.3f  %.2f (%.2f-%.2f)  %7.0f %% %4.0f %%%n",
+                benchmark,
+                model,
+                count,
+                isa,
+                difference,
+                times.milliseconds(ours),
+                times.milliseconds(PEER),
+                ratio.median(),
+                ratio.smallest(),
+                ratio.largest(),
+                100 * share,
+                100 * peerShare);
+    }
+
+    private String version() {
+        return peer.equals(LIBTORCH) ? TorchEncoder.version() : OnnxEncoder.version();
+    }
+
+    private static void putFinite(ObjectNode row, String key, double value) {
+        if (Double.isFinite(value)) {
+            row.put(key, value);
+        } else {
+            row.putNull(key);
+        }
     }
 
     /** Word rows (memory rows at 1 ... M) + positions + type 0, (T, H). */
     private static float[] embeddings(ModelConfig config, Weights weights, int[] ids) {
         int h = config.hiddenSize();
         int m = config.numMemTokens();
-        float[] words = read(weights, "embeddings.word_embeddings.weight", config.vocabSize() * h);
-        float[] positions = read(weights, "embeddings.position_embeddings.weight", config.inputLength() * h);
-        float[] types = read(weights, "embeddings.token_type_embeddings.weight", h);
-        float[] memory = read(weights, Weights.MEMORY, m * h);
+        float[] words = OnnxEncoder.read(weights, "embeddings.word_embeddings.weight", config.vocabSize() * h);
+        float[] positions =
+                OnnxEncoder.read(weights, "embeddings.position_embeddings.weight", config.inputLength() * h);
+        float[] types = OnnxEncoder.read(weights, "embeddings.token_type_embeddings.weight", h);
+        float[] memory = OnnxEncoder.read(weights, Weights.MEMORY, m * h);
         float[] sum = new float[config.inputLength() * h];
         for (int t = 0; t < config.inputLength(); t++) {
             for (int c = 0; c < h; c++) {
@@ -145,62 +276,11 @@ public final class PeerComparison {
         return sum;
     }
 
-    private static float[] read(Weights weights, String name, int count) {
-        float[] values = new float[count];
-        weights.read(name, 0, values, 0, count);
-        return values;
-    }
-
-    private static float[] memoryRows(ModelConfig config, OnnxEncoder peer) throws OrtException {
-        float[] rows = new float[config.numMemTokens() * config.hiddenSize()];
-        try (OrtSession.Result result = peer.run()) {
-            FloatBuffer hidden = ((OnnxTensor) result.get(0)).getFloatBuffer();
-            hidden.get(config.hiddenSize(), rows);
-        }
-        return rows;
-    }
-
-    private static double difference(float[] actual, float[] expected) {
-        double difference = 0;
-        double magnitude = 0;
-        for (int i = 0; i < expected.length; i++) {
-            difference = Math.max(difference, Math.abs(actual[i] - expected[i]));
-            magnitude = Math.max(magnitude, Math.abs(expected[i]));
-        }
-        return difference / magnitude;
-    }
-
-    private static void run(OnnxEncoder peer) {
+    private static void run(OnnxEncoder onnx) {
         try {
-            peer.run().close();
+            onnx.run().close();
         } catch (OrtException e) {
             throw new IllegalStateException(e);
         }
-    }
-
-    /** Milliseconds of one run, from as many as fit into a window. */
-    private static double window(Runnable run) {
-        long begin = System.nanoTime();
-        long elapsed;
-        int count = 0;
-        do {
-            run.run();
-            count++;
-            elapsed = System.nanoTime() - begin;
-        } while (elapsed < WINDOW_NANOS);
-        return elapsed / 1e6 / count;
-    }
-
-    private static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        return sorted[sorted.length / 2];
-    }
-
-    private static String ratios(double[] peer, double[] ours) {
-        double[] ratios = new double[peer.length];
-        Arrays.setAll(ratios, i -> peer[i] / ours[i]);
-        Arrays.sort(ratios);
-        return String.format(Locale.ROOT, "%.2f (%.2f-%.2f)", median(ratios), ratios[0], ratios[ratios.length - 1]);
     }
 }
