@@ -19,6 +19,8 @@ import java.util.Map;
 public final class SeededTrainer implements AutoCloseable {
     private static final int NO_STATE = -1;
     private static final int TAPE = 0;
+    /** Of all documents: gradients of opposite labels would cancel and leave rounding to compare. */
+    private static final int LABEL = 1;
 
     private final NativeDevice device;
     private final NativeTrainer trainer;
@@ -44,9 +46,7 @@ public final class SeededTrainer implements AutoCloseable {
         int[] content = SeededEncoder.content(config, batchSize * contentTokens);
         for (int b = 0; b < batchSize; b++) {
             int[] own = Arrays.copyOfRange(content, b * contentTokens, (b + 1) * contentTokens);
-            // Nearly all the same label: gradients of opposite ones would cancel and leave rounding to compare.
-            int label = b == 0 ? 1 : 0;
-            layout.addTo(segment, own, NO_STATE, NO_STATE, label, 1f / batchSize, 0);
+            layout.addTo(segment, own, NO_STATE, NO_STATE, LABEL, 1f / batchSize, 0);
         }
     }
 

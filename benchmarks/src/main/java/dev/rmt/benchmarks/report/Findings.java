@@ -14,9 +14,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /** What the steps have measured so far, and what follows from it. */
 final class Findings {
@@ -53,12 +56,26 @@ final class Findings {
         return rows;
     }
 
-    /** Rows of all comparisons of speed. */
+    /** Rows of all comparisons of speed; where a peer ran in two settings, the one in which it was faster. */
     List<JsonNode> comparisons() {
-        List<JsonNode> rows = new ArrayList<>(rows(ReportPlan.ONNX_RUNTIME));
-        rows.addAll(rows(ReportPlan.LIBTORCH));
-        rows.addAll(rows(ReportPlan.LIBTORCH_TRAINING));
-        return rows;
+        Map<String, JsonNode> rows = new LinkedHashMap<>();
+        for (String step : List.of(
+                ReportPlan.ONNX_RUNTIME,
+                ReportPlan.LIBTORCH,
+                ReportPlan.LIBTORCH_PASSIVE,
+                ReportPlan.LIBTORCH_TRAINING,
+                ReportPlan.LIBTORCH_TRAINING_PASSIVE)) {
+            for (JsonNode row : rows(step)) {
+                String cell = List.of(row.path("benchmark"), row.path("model"), row.path("peer"), row.path("threads"))
+                        .toString();
+                rows.merge(cell, row, (one, other) -> milliseconds(other) < milliseconds(one) ? other : one);
+            }
+        }
+        return List.copyOf(rows.values());
+    }
+
+    private static double milliseconds(JsonNode row) {
+        return row.path("peer_ms").asDouble(Double.POSITIVE_INFINITY);
     }
 
     /**
@@ -120,6 +137,15 @@ final class Findings {
                             new Crossing(segments, cell, full, tokensPerSecond(cell) / tokensPerSecond(full))));
         }
         return crossings;
+    }
+
+    /** The smallest number of segments from which on recurrence is faster at every length measured; empty: at none. */
+    static OptionalInt winsFrom(List<Crossing> crossings) {
+        OptionalInt from = OptionalInt.empty();
+        for (int i = crossings.size() - 1; i >= 0 && crossings.get(i).ratio() > 1; i--) {
+            from = OptionalInt.of(crossings.get(i).segments());
+        }
+        return from;
     }
 
     static double tokensPerSecond(Cell cell) {

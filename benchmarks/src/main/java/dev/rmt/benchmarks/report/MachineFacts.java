@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -14,13 +15,17 @@ import java.util.stream.Stream;
 
 /** What the figures were measured on. What cannot be read is said to be unknown. */
 final class MachineFacts {
+    private static final double BUSY = 0.1;
+    private static final int IDLE = 0;
+    private static final int TOTAL = 1;
+
     private MachineFacts() {}
 
     /** Names and values, in the order in which they are shown. */
     static Map<String, String> look() {
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put("processor", processor() + ", " + Runtime.getRuntime().availableProcessors() + " processors");
-        facts.put("memory", afterColon("/proc/meminfo", "MemTotal"));
+        facts.put("memory", memory());
         facts.put(
                 "system",
                 System.getProperty("os.name") + " " + System.getProperty("os.version") + ", "
@@ -31,16 +36,39 @@ final class MachineFacts {
         facts.put("librmt", library.version() + ", instruction sets " + String.join(", ", library.cpuIsas()));
         facts.put("compiler here", printed("c++", "--version").orElse("unknown"));
         facts.put("commit", commit());
-        facts.put(
-                "load at the start",
-                load().map(it -> it + " (1, 5, 15 minutes)").orElse("unknown"));
+        facts.put("other work at the start", otherWork());
         return facts;
     }
 
-    /** Load averages of Linux. */
-    static Optional<String> load() {
-        return find("/proc/loadavg", line -> true)
-                .map(line -> line.replaceAll("^(\\S+) (\\S+) (\\S+).*", "$1, $2, $3"));
+    /** Of all processors in two seconds in which this process does nothing: a busy machine makes the figures worthless. */
+    private static String otherWork() {
+        try {
+            long[] before = processorTime();
+            Thread.sleep(2000);
+            long[] after = processorTime();
+            double busy = 1 - (after[IDLE] - before[IDLE]) / (double) Math.max(1, after[TOTAL] - before[TOTAL]);
+            return Math.round(100 * busy) + " % of all processors"
+                    + (busy > BUSY ? ": **the machine was busy, do not trust the figures**" : "");
+        } catch (IOException | RuntimeException e) {
+            return "unknown";
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return "unknown";
+        }
+    }
+
+    /** Ticks of all processors since the start of the system: idle or waiting for a disk; all but those of other systems. */
+    private static long[] processorTime() throws IOException {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/stat"))) {
+            long[] ticks = lines.findFirst()
+                    .map(line -> Arrays.stream(line.trim().split("\\s+"))
+                            .skip(1)
+                            .mapToLong(Long::parseLong)
+                            .limit(7)
+                            .toArray())
+                    .orElseThrow();
+            return new long[] {ticks[3] + ticks[4], Arrays.stream(ticks).sum()};
+        }
     }
 
     private static String processor() {
@@ -57,9 +85,9 @@ final class MachineFacts {
                 .orElse("unknown");
     }
 
-    private static String afterColon(String file, String name) {
-        return find(file, line -> line.startsWith(name + ":"))
-                .map(line -> line.substring(line.indexOf(':') + 1).trim())
+    private static String memory() {
+        return find("/proc/meminfo", line -> line.startsWith("MemTotal:"))
+                .map(line -> Math.round(Long.parseLong(line.replaceAll("[^0-9]", "")) / 1048576.0) + " GiB")
                 .orElse("unknown");
     }
 

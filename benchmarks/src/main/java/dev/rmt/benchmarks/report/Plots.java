@@ -17,6 +17,7 @@ import java.util.function.ToDoubleFunction;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
+import org.knowm.xchart.CategorySeries;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
@@ -180,9 +181,16 @@ final class Plots {
                 .build();
         style(chart.getStyler());
         chart.getStyler().setYAxisLogarithmic(true).setYAxisDecimalPattern("#,##0");
-        chart.getStyler().setAvailableSpaceFill(0.8).setOverlapped(false);
+        // Marks, not bars: a bar says something by its length, which a logarithmic axis makes meaningless.
+        chart.getStyler().setDefaultSeriesRenderStyle(CategorySeries.CategorySeriesRenderStyle.Scatter);
+        chart.getStyler().setMarkerSize(12);
         Map<String, Color> colors =
                 Map.of("ours, recurrence", BLUE, "ours, full", GREEN, "ONNX Runtime", ORANGE, "libtorch", PURPLE);
+        Map<String, Marker> markers = Map.of(
+                "ours, recurrence", SeriesMarkers.CIRCLE,
+                "ours, full", SeriesMarkers.DIAMOND,
+                "ONNX Runtime", SeriesMarkers.SQUARE,
+                "libtorch", SeriesMarkers.TRIANGLE_UP);
         List<String> models = bars.values().stream()
                 .flatMap(values -> values.keySet().stream())
                 .distinct()
@@ -190,11 +198,13 @@ final class Plots {
         for (String name : List.of("ours, recurrence", "ours, full", "ONNX Runtime", "libtorch")) {
             Map<String, Double> values = bars.get(name);
             if (values != null) {
-                chart.addSeries(
-                                name,
-                                models.stream().map(Findings::title).toList(),
-                                models.stream().map(values::get).toList())
-                        .setFillColor(colors.get(name));
+                CategorySeries marks = chart.addSeries(
+                        name,
+                        models.stream().map(Findings::title).toList(),
+                        models.stream().map(values::get).toList());
+                marks.setMarker(markers.get(name));
+                marks.setMarkerColor(colors.get(name));
+                marks.setLineColor(colors.get(name));
             }
         }
         double[] all = bars.values().stream()

@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /** The steps of the report and their commands. */
@@ -27,7 +28,9 @@ final class ReportPlan {
     static final String TWO_SESSIONS = "TwoSessions";
     static final String ONNX_RUNTIME = "OnnxRuntime";
     static final String LIBTORCH = "Libtorch";
+    static final String LIBTORCH_PASSIVE = "LibtorchPassive";
     static final String LIBTORCH_TRAINING = "LibtorchTraining";
+    static final String LIBTORCH_TRAINING_PASSIVE = "LibtorchTrainingPassive";
     static final String MEMORY = "Memory";
 
     static final String CLASS_PATH_FILE = "peers.classpath";
@@ -36,6 +39,8 @@ final class ReportPlan {
     private static final Duration LIMIT = Duration.ofMinutes(15);
 
     private static final String PEERS_PACKAGE = "dev.rmt.benchmarks.peers.";
+    /** Its idle threads spin, which on a machine that is not all quiet costs it most of its speed; this has them sleep. */
+    private static final Map<String, String> PASSIVE = Map.of("OMP_WAIT_POLICY", "PASSIVE");
     /** What JavaCPP needs to take the official libtorch instead of its own. */
     private static final String OFFICIAL_FIRST = "-Dorg.bytedeco.javacpp.pathsFirst=true";
 
@@ -150,7 +155,7 @@ final class ReportPlan {
             command.addAll(List.of("-f", "1", "-wi", "1", "-w", "200ms", "-i", "2", "-r", "200ms"));
         }
         command.addAll(List.of("-rf", "json", "-rff", result.toString()));
-        return new Step(name, command, result, LIMIT);
+        return new Step(name, Map.of(), command, result, LIMIT);
     }
 
     private List<Step> peers(String shapes, String threads) {
@@ -161,11 +166,14 @@ final class ReportPlan {
         String trained = settings.quick() ? "TINY" : "TINY,MINI,MINILM";
         String most = Integer.toString(settings.threads());
         return List.of(
-                comparison(ONNX_RUNTIME, "onnxruntime", "forward", models, threads),
-                comparison(LIBTORCH, "libtorch", "forward", models, most),
-                comparison(LIBTORCH_TRAINING, "libtorch", "training", trained, most),
+                comparison(ONNX_RUNTIME, Map.of(), "onnxruntime", "forward", models, threads),
+                comparison(LIBTORCH, Map.of(), "libtorch", "forward", models, most),
+                comparison(LIBTORCH_PASSIVE, PASSIVE, "libtorch", "forward", models, most),
+                comparison(LIBTORCH_TRAINING, Map.of(), "libtorch", "training", trained, most),
+                comparison(LIBTORCH_TRAINING_PASSIVE, PASSIVE, "libtorch", "training", trained, most),
                 peer(
                         MEMORY,
+                        Map.of(),
                         "MemoryComparison",
                         "--models",
                         models,
@@ -175,7 +183,8 @@ final class ReportPlan {
                         settings.quick() ? "1" : "3"));
     }
 
-    private Step comparison(String name, String peer, String work, String models, String threads) {
+    private Step comparison(
+            String name, Map<String, String> environment, String peer, String work, String models, String threads) {
         List<String> options = new ArrayList<>(List.of(
                 "--peer",
                 peer,
@@ -189,11 +198,13 @@ final class ReportPlan {
                 settings.peak().toString()));
         if (settings.quick()) {
             options.addAll(List.of("--rounds", "3", "--window", "0.05"));
+        } else if (work.equals("training")) {
+            options.addAll(List.of("--rounds", "5"));
         }
-        return peer(name, "PeerComparison", options.toArray(String[]::new));
+        return peer(name, environment, "PeerComparison", options.toArray(String[]::new));
     }
 
-    private Step peer(String name, String program, String... options) {
+    private Step peer(String name, Map<String, String> environment, String program, String... options) {
         Path result = settings.raw().resolve(name + ".json");
         List<String> command = new ArrayList<>(List.of(
                 java(),
@@ -206,7 +217,7 @@ final class ReportPlan {
                 PEERS_PACKAGE + program));
         command.addAll(Arrays.asList(options));
         command.addAll(List.of("--json", result.toString()));
-        return new Step(name, command, result, LIMIT);
+        return new Step(name, environment, command, result, LIMIT);
     }
 
     private static String java() {

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
@@ -14,15 +15,16 @@ import java.util.stream.Collectors;
  * One part of the report: a process of its own, so that what fails or hangs there does not end the rest.
  *
  * @param name of its files, "SegmentForward"
+ * @param environment variables beside those of the report
  * @param result what it writes
  * @param limit after which it is ended
  */
-record Step(String name, List<String> command, Path result, Duration limit) {
+record Step(String name, Map<String, String> environment, List<String> command, Path result, Duration limit) {
     /** Stands for the class path of the peers, which is long. */
     static final String PEERS_VARIABLE = "$PEERS";
 
     /** JMH goes on after a benchmark that failed, and says so in its output alone. */
-    private static final List<String> FAILURES = List.of("<failure>", "<forked VM failed", "ERROR: ");
+    private static final List<String> FAILURES = List.of("<failure>", "<forked VM failed");
 
     /** @param problem what went wrong, one line; empty: nothing */
     record Outcome(Step step, Optional<String> problem, Duration taken) {}
@@ -34,7 +36,10 @@ record Step(String name, List<String> command, Path result, Duration limit) {
         Optional<String> problem;
         try {
             Files.deleteIfExists(result);
-            problem = run(new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile()), log);
+            ProcessBuilder builder =
+                    new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
+            builder.environment().putAll(environment);
+            problem = run(builder, log);
         } catch (IOException e) {
             problem = Optional.of("it could not be started: " + e.getMessage());
         }
@@ -68,7 +73,7 @@ record Step(String name, List<String> command, Path result, Duration limit) {
     }
 
     private static boolean isFailure(String line) {
-        return FAILURES.stream().anyMatch(line::startsWith);
+        return FAILURES.stream().anyMatch(line::contains);
     }
 
     /** The first line of the log that looks like one, else its last line. */
@@ -93,11 +98,16 @@ record Step(String name, List<String> command, Path result, Duration limit) {
 
     /** The command as one would type it in the root of the project. */
     String typed(Path root) {
-        return command.stream()
-                .map(word -> word.replace(root.toAbsolutePath() + "/", ""))
-                .map(word -> word.startsWith("/") && word.endsWith("/bin/java") ? "java" : word)
-                .map(word -> word.contains(".jar:") ? PEERS_VARIABLE : word)
-                .map(word -> word.equals(PEERS_VARIABLE) || word.matches("[\\w./:=,+@%-]+") ? word : "'" + word + "'")
-                .collect(Collectors.joining(" "));
+        String variables =
+                environment.entrySet().stream().map(entry -> entry + " ").collect(Collectors.joining());
+        return variables
+                + command.stream()
+                        .map(word -> word.replace(root.toAbsolutePath() + "/", ""))
+                        .map(word -> word.startsWith("/") && word.endsWith("/bin/java") ? "java" : word)
+                        .map(word -> word.contains(".jar:") ? PEERS_VARIABLE : word)
+                        .map(word -> word.equals(PEERS_VARIABLE) || word.matches("[\\w./:=,+@%-]+")
+                                ? word
+                                : "'" + word + "'")
+                        .collect(Collectors.joining(" "));
     }
 }

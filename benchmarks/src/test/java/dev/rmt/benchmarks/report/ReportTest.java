@@ -117,7 +117,9 @@ class ReportTest {
 
     @Test
     void aBenchmarkThatFailsInsideJmhIsSeen() throws InterruptedException {
-        Step.Outcome outcome = step("echo '<failure>'; echo 'java.lang.Error: no'; echo [] > result.json", 10)
+        Step.Outcome outcome = step(
+                        "echo '# Warmup Iteration   1: <failure>'; echo 'java.lang.Error: no'; echo [] > result.json",
+                        10)
                 .run(folder);
 
         assertThat(outcome.problem()).contains("java.lang.Error: no");
@@ -140,7 +142,11 @@ class ReportTest {
     private Step step(String script, int seconds) {
         Path result = folder.resolve("result.json");
         return new Step(
-                "Some", List.of("bash", "-c", "cd '" + folder + "' && " + script), result, Duration.ofSeconds(seconds));
+                "Some",
+                Map.of("WHERE", folder.toString()),
+                List.of("bash", "-c", "cd \"$WHERE\" && " + script),
+                result,
+                Duration.ofSeconds(seconds));
     }
 
     private void write(String step, String json) throws IOException {

@@ -228,6 +228,7 @@ public final class PeerComparison implements Callable<Integer> {
         putFinite(row, "peer_share_of_peak", peerShare);
         putFinite(row, "peak_gflops", peak);
         row.put("difference", difference).put("isa", isa).put("peer_version", version());
+        row.put("omp_wait_policy", System.getenv("OMP_WAIT_POLICY"));
         System.out.printf(
                 Locale.ROOT,
                 "%-26s %-8s %7d  %-8s %11.1e %10.3f %10.3f  %.2f (%.2f-%.2f)  %7.0f %% %4.0f %%%n",
