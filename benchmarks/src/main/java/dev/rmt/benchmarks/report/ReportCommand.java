@@ -118,6 +118,11 @@ public final class ReportCommand implements Callable<Integer> {
                 peak.toAbsolutePath().normalize()));
         List<Step> steps = plan.steps();
         requireKnown(steps);
+        if (only.isEmpty()) {
+            for (String name : ReportPlan.NAMES) { // nothing of an earlier run may pass for one of this
+                Files.deleteIfExists(raw.resolve(name + ".json"));
+            }
+        }
         Map<String, String> facts = MachineFacts.look();
         Thread main = Thread.currentThread();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> awaitEnd(main)));

@@ -33,6 +33,27 @@ final class ReportPlan {
     static final String LIBTORCH_TRAINING_PASSIVE = "LibtorchTrainingPassive";
     static final String MEMORY = "Memory";
 
+    /** All steps that a report can have. */
+    static final List<String> NAMES = List.of(
+            NATIVE_CALL,
+            TOKENIZER,
+            TOKENIZER_THREADS,
+            SEGMENT_FORWARD,
+            INSTRUCTION_SETS_TINY,
+            INSTRUCTION_SETS_MINILM,
+            SEGMENT_TRAINING,
+            LINEAR_SCALING,
+            FULL_ATTENTION,
+            MANY_DOCUMENTS,
+            ONE_SESSION,
+            TWO_SESSIONS,
+            ONNX_RUNTIME,
+            LIBTORCH,
+            LIBTORCH_PASSIVE,
+            LIBTORCH_TRAINING,
+            LIBTORCH_TRAINING_PASSIVE,
+            MEMORY);
+
     static final String CLASS_PATH_FILE = "peers.classpath";
 
     /** All of them take about half an hour; one of them that takes so long hangs. */

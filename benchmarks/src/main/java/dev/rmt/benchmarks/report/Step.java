@@ -42,6 +42,9 @@ record Step(String name, Map<String, String> environment, List<String> command, 
             problem = run(builder, log);
         } catch (IOException e) {
             problem = Optional.of("it could not be started: " + e.getMessage());
+        } catch (InterruptedException e) {
+            result.toFile().delete(); // half of one
+            throw e;
         }
         return new Outcome(this, problem, Duration.ofNanos(System.nanoTime() - begin));
     }
