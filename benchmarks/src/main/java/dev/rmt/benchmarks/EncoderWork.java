@@ -4,7 +4,8 @@ import dev.rmt.ModelConfig;
 
 /**
  * Floating-point operations of the encoder: matrix products only, two for each multiplication and addition, as executed.
- * Embeddings, norms, softmax, GELU and heads are not counted.
+ * Embeddings, norms, softmax, GELU and heads are not counted, nor what only fills up panels: that is in {@link
+ * dev.rmt.flops.ExactFlops}, and would make a share of the peak look better than it is.
  */
 public final class EncoderWork {
     private EncoderWork() {}

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.rmt.ModelConfig;
+import dev.rmt.flops.ExactFlops;
 import org.junit.jupiter.api.Test;
 
 class EncoderWorkTest {
@@ -29,5 +30,12 @@ class EncoderWorkTest {
         double firstLayer = EncoderWork.forward(TINY, 512) / 2;
 
         assertThat(EncoderWork.forward(TINY, 512, 0)).isCloseTo(firstLayer + 4.0 * 128 * 128 * 512, within(1.0));
+    }
+
+    @Test
+    void aSegmentOfTheRecurrenceIsWhatKernelsWithoutPanelsCount() {
+        long exact = ExactFlops.of(TINY, "reference").segment(TINY.segmentSize(), true, false);
+
+        assertThat(EncoderWork.forward(TINY, 512, TINY.numMemTokens())).isEqualTo(exact);
     }
 }
