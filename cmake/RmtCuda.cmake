@@ -106,7 +106,7 @@ function(rmt_add_cuda_emulation)
   target_compile_options(rmt_emulated_kernels PRIVATE -fno-math-errno -Wno-maybe-uninitialized)
   foreach(target IN ITEMS rmt_emulation rmt_emulated_kernels)
     # Optimised in every build: a kernel is run by thousands of threads, one after another.
-    target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-O2>)
+    target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Release>>:-O2>)
     rmt_enable_warnings(${target})
     rmt_enable_sanitizers(${target})
   endforeach()

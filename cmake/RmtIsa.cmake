@@ -25,7 +25,7 @@ set(RMT_AVX512_FLAGS -mavx2 -mfma -mavx512f -mavx512bw -mavx512vl -mavx512dq)
 function(rmt_add_isa_sources target folder)
   # The kernels say themselves where a product and a sum are rounded once; a compiler that decides it per loop would
   # make the bits depend on how rows were grouped. -O2 at least: without it a test of a few shapes takes minutes.
-  set(common -ffp-contract=off -fno-math-errno $<$<CONFIG:Debug>:-O2>)
+  set(common -ffp-contract=off -fno-math-errno $<$<NOT:$<CONFIG:Release>>:-O2>)
 
   target_sources(${target} PRIVATE "${folder}/portable.cpp")
   set_source_files_properties("${folder}/portable.cpp" PROPERTIES COMPILE_OPTIONS "${common}")
