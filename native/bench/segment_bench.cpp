@@ -5,7 +5,9 @@
 // First every instruction set is compared with the reference kernels on short documents; a difference ends the program
 // with exit code 1. Then the combinations are timed in turn, round after round, so that a disturbance hits all of them:
 //  - full: every row of every layer is computed;
-//  - recurrent: only memory and head rows of the last layer, which is what reading a long document costs.
+//  - recurrent: only memory and head rows of the last layer, which is what reading a long document costs;
+//  - pieces: full, for as many positions cut into documents of 32, where attention is a sixteenth of the work and all
+//    else is as before: how the time divides between attention and the rest, the linears above all.
 // The peak is that of a loop of multiply-adds on registers, measured between the rounds.
 #include <algorithm>
 #include <chrono>
@@ -28,6 +30,8 @@ namespace {
 
 constexpr int32_t kInputLength = 512;
 constexpr int32_t kMemTokens = 10;
+constexpr int32_t kPiece = 32;  // positions; a whole panel of every instruction set
+constexpr int32_t kPieces = kInputLength / kPiece;
 constexpr double kTolerance = 2e-6;  // of the largest magnitude of a hidden state
 
 struct ModelSize {
@@ -38,7 +42,12 @@ struct ModelSize {
   double gflop(int32_t batch_size) const {
     const double h = hidden_size;
     const double t = kInputLength;
-    return batch_size * num_layers * (2 * (4 * h * h + 2 * h * intermediate_size) * t + 4 * t * t * h) * 1e-9;
+    return batch_size * num_layers * 2 * (4 * h * h + 2 * h * intermediate_size) * t * 1e-9 +
+           attention_gflop(batch_size);
+  }
+
+  double attention_gflop(int32_t batch_size) const {
+    return batch_size * num_layers * 4.0 * kInputLength * kInputLength * hidden_size * 1e-9;
   }
 };
 
@@ -174,16 +183,18 @@ struct Row {
   int32_t threads;
   double error;
   std::unique_ptr<Setup> setup;
+  std::unique_ptr<Setup> pieces;
   std::vector<double> full;       // seconds
   std::vector<double> recurrent;  // seconds
+  std::vector<double> cut;        // seconds, the same positions in pieces
   double peak = 0;                // GFLOP/s
-
-  double time(bool all_rows) {
-    const auto start = std::chrono::steady_clock::now();
-    setup->run(kInputLength, all_rows, nullptr);
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
 };
+
+double time(Setup *setup, int32_t length, bool all_rows) {
+  const auto start = std::chrono::steady_clock::now();
+  setup->run(length, all_rows, nullptr);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 struct Options {
   std::string models = "tiny,mini,minilm,base";
@@ -223,6 +234,7 @@ void measure(const ModelSize &size, const Options &options) {
       row.threads = std::atoi(threads.c_str());
       row.error = error;
       row.setup = std::make_unique<Setup>(size, cpu_isa, row.threads, options.batch_size);
+      row.pieces = std::make_unique<Setup>(size, cpu_isa, row.threads, options.batch_size * kPieces);
       rows.push_back(std::move(row));
     }
   }
@@ -230,17 +242,24 @@ void measure(const ModelSize &size, const Options &options) {
   const int repeats = std::max(1, static_cast<int>(5 / gflop));
   for (int round = 0; round < options.rounds; ++round) {
     for (Row &row : rows) {
-      row.time(true);  // brings weights and threads back
-      for (int i = 0; i < repeats; ++i) row.full.push_back(row.time(true));
-      for (int i = 0; i < repeats; ++i) row.recurrent.push_back(row.time(false));
+      time(row.setup.get(), kInputLength, true);  // brings weights and threads back
+      for (int i = 0; i < repeats; ++i) row.full.push_back(time(row.setup.get(), kInputLength, true));
+      for (int i = 0; i < repeats; ++i) row.recurrent.push_back(time(row.setup.get(), kInputLength, false));
+      time(row.pieces.get(), kPiece, true);
+      for (int i = 0; i < repeats; ++i) row.cut.push_back(time(row.pieces.get(), kPiece, true));
       row.peak = std::max(row.peak, peak_gflops(row.cpu_isa, row.threads));
     }
   }
+  const double attention_gflop = size.attention_gflop(options.batch_size);
   for (const Row &row : rows) {
     const double full = median(row.full);
-    std::printf("%-7s %-9s %7d %10.1e %10.3f %10.3f %10.3f %9.1f %9.1f %6.0f %%\n", size.name, row.cpu_isa.c_str(),
-                row.threads, row.error, full * 1e3, *std::min_element(row.full.begin(), row.full.end()) * 1e3,
-                median(row.recurrent) * 1e3, gflop / full, row.peak, 100 * gflop / full / row.peak);
+    const double attention = (full - median(row.cut)) * kPieces / (kPieces - 1);
+    const auto share = [&row](double work, double seconds) { return 100 * work / seconds / row.peak; };
+    std::printf("%-7s %-9s %7d %10.1e %10.3f %10.3f %10.3f %9.1f %9.1f %6.0f %%  %9.3f %6.0f %% %9.3f %6.0f %%\n",
+                size.name, row.cpu_isa.c_str(), row.threads, row.error, full * 1e3,
+                *std::min_element(row.full.begin(), row.full.end()) * 1e3, median(row.recurrent) * 1e3, gflop / full,
+                row.peak, share(gflop, full), attention * 1e3, share(attention_gflop, attention),
+                (full - attention) * 1e3, share(gflop - attention_gflop, full - attention));
   }
   std::fflush(stdout);
 }
@@ -281,8 +300,9 @@ Options parse(int argc, char **argv) {
 void run(const Options &options) {
   std::printf("One segment of %d positions, %d document(s); medians of %d rounds.\n\n", kInputLength,
               options.batch_size, options.rounds);
-  std::printf("%-7s %-9s %7s %10s %10s %10s %10s %9s %9s %8s\n", "model", "isa", "threads", "error", "full ms",
-              "best ms", "recur. ms", "GFLOP/s", "peak", "of peak");
+  std::printf("%-7s %-9s %7s %10s %10s %10s %10s %9s %9s %8s  %9s %8s %9s %8s\n", "model", "isa", "threads", "error",
+              "full ms", "best ms", "recur. ms", "GFLOP/s", "peak", "of peak", "attention", "of peak", "rest ms",
+              "of peak");
   for (const std::string &name : split(options.models)) {
     const auto *size = std::find_if(std::begin(kModels), std::end(kModels),
                                     [&name](const ModelSize &model) { return name == model.name; });

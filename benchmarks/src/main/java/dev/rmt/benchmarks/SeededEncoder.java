@@ -119,10 +119,14 @@ public final class SeededEncoder implements AutoCloseable {
 
     /** @throws IllegalStateException naming the difference if it is too large, or not a number */
     public static void requireEqual(String whose, float[] actual, float[] expected) {
+        requireEqual(whose, actual, expected, TOLERANCE);
+    }
+
+    static void requireEqual(String whose, float[] actual, float[] expected, double tolerance) {
         double difference = difference(actual, expected);
-        if (!(difference <= TOLERANCE)) {
+        if (!(difference <= tolerance)) {
             throw new IllegalStateException("The result differs from that of " + whose + " by " + difference
-                    + " of the largest value, and at most " + TOLERANCE + " is allowed; nothing is timed.");
+                    + " of the largest value, and at most " + tolerance + " is allowed; nothing is timed.");
         }
     }
 

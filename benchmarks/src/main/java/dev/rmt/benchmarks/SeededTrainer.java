@@ -17,6 +17,9 @@ import java.util.Map;
  * memory written, no dropout, nothing recomputed, no optimizer.
  */
 public final class SeededTrainer implements AutoCloseable {
+    /** Gradients of a deep encoder: fp32 on either side is off by up to 1e-5 in the queries of its last layers. */
+    static final double FP32_TOLERANCE = 2e-5;
+
     private static final int NO_STATE = -1;
     private static final int TAPE = 0;
     /** Of all documents: gradients of opposite labels would cancel and leave rounding to compare. */
@@ -102,11 +105,22 @@ public final class SeededTrainer implements AutoCloseable {
      * @throws IllegalStateException if a gradient differs too much, or is missing
      */
     public static void requireEqual(String whose, Map<String, float[]> actual, Map<String, float[]> expected) {
+        requireEqual(whose, actual, expected, SeededEncoder.TOLERANCE);
+    }
+
+    /** The same for gradients that were computed in fp32 on both sides: {@value #FP32_TOLERANCE} of the largest value. */
+    public static void requireAlike(String whose, Map<String, float[]> actual, Map<String, float[]> expected) {
+        requireEqual(whose, actual, expected, FP32_TOLERANCE);
+    }
+
+    private static void requireEqual(
+            String whose, Map<String, float[]> actual, Map<String, float[]> expected, double tolerance) {
         if (!actual.keySet().equals(expected.keySet())) {
             throw new IllegalStateException("The gradients " + actual.keySet() + " are not those of " + whose + ", "
                     + expected.keySet() + "; nothing is timed.");
         }
         expected.forEach((name, values) ->
-                SeededEncoder.requireEqual(whose + " (gradient of " + name + ")", actual.get(name), values));
+                SeededEncoder.requireEqual(
+                        whose + " (gradient of " + name + ")", actual.get(name), values, tolerance));
     }
 }
