@@ -120,7 +120,6 @@ public final class SeededTrainer implements AutoCloseable {
                     + expected.keySet() + "; nothing is timed.");
         }
         expected.forEach((name, values) ->
-                SeededEncoder.requireEqual(
-                        whose + " (gradient of " + name + ")", actual.get(name), values, tolerance));
+                SeededEncoder.requireEqual(whose + " (gradient of " + name + ")", actual.get(name), values, tolerance));
     }
 }
