@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import javax.imageio.ImageIO;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.BeforeAll;
@@ -65,7 +64,7 @@ class PictureTest {
 
     @Test
     void aChartBecomesSvg() throws Exception {
-        assumeTrue(canDraw(), "this machine has no fonts");
+        assumeTrue(Fonts.areHere(), "this machine has no fonts");
         XYChart chart =
                 new XYChartBuilder().width(300).height(200).title("A title").build();
         chart.addSeries("line", new double[] {1, 2, 3}, new double[] {3, 1, 2});
@@ -97,28 +96,9 @@ class PictureTest {
                 .isPresent();
     }
 
-    /** Hides the fonts where the system lets a process do so. */
     @Test
     void withoutFontsOneSentenceSaysWhatIsMissing() throws Exception {
-        Process process = new ProcessBuilder(
-                        "unshare",
-                        "--mount",
-                        "--map-root-user",
-                        "sh",
-                        "-c",
-                        "mount -t tmpfs none /usr/share/fonts || exit 77; exec \"$@\"",
-                        "sh",
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        "-Djava.awt.headless=true",
-                        Drawing.class.getName(),
-                        folder.toString())
-                .redirectErrorStream(true)
-                .start();
-        String output = new String(process.getInputStream().readAllBytes());
-        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-        assumeTrue(process.exitValue() == 0 || output.contains("Exception"), "fonts cannot be hidden here: " + output);
+        String output = Fonts.runWithout(Drawing.class, folder);
         assertThat(output.lines())
                 .hasSize(2)
                 .allSatisfy(line -> assertThat(line).startsWith("no picture: Java finds no fonts here"));
@@ -139,17 +119,6 @@ class PictureTest {
                         + Picture.save(Path.of(args[0], name), 50, 50, Drawing::paint)
                                 .orElseThrow());
             }
-        }
-    }
-
-    private static boolean canDraw() {
-        try {
-            new BufferedImage(10, 10, BufferedImage.TYPE_INT_RGB)
-                    .createGraphics()
-                    .getFontMetrics();
-            return true;
-        } catch (RuntimeException | Error e) {
-            return false;
         }
     }
 }

@@ -10,7 +10,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -76,7 +75,7 @@ class TrainingChartTest {
 
     @Test
     void thePictureHasAPanelForTheValidationsIfThereAreAny() throws IOException {
-        assumeTrue(canDraw(), "this machine has no fonts");
+        assumeTrue(Fonts.areHere(), "this machine has no fonts");
         train(false);
         BufferedImage two = picture();
         train(true);
@@ -89,7 +88,7 @@ class TrainingChartTest {
 
     @Test
     void aRunOfOneStepHasAPicture() throws IOException {
-        assumeTrue(canDraw(), "this machine has no fonts");
+        assumeTrue(Fonts.areHere(), "this machine has no fonts");
         try (CsvLog log = new CsvLog(folder, 1)) {
             log.stageStarted(progress(0));
             log.stepTaken(progress(1));
@@ -107,29 +106,10 @@ class TrainingChartTest {
         assertThat(folder.resolve(TrainingChart.FILE)).doesNotExist();
     }
 
-    /** Hides the fonts where the system lets a process do so. */
     @Test
     void withoutFontsThereIsASentenceAndNoFailure() throws Exception {
         train(true);
-        Process process = new ProcessBuilder(
-                        "unshare",
-                        "--mount",
-                        "--map-root-user",
-                        "sh",
-                        "-c",
-                        "mount -t tmpfs none /usr/share/fonts || exit 77; exec \"$@\"",
-                        "sh",
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        "-Djava.awt.headless=true",
-                        Drawing.class.getName(),
-                        folder.toString())
-                .redirectErrorStream(true)
-                .start();
-        String output = new String(process.getInputStream().readAllBytes());
-        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-        assumeTrue(process.exitValue() == 0 || output.contains("Exception"), "fonts cannot be hidden here: " + output);
+        String output = Fonts.runWithout(Drawing.class, folder);
         assertThat(output).doesNotContain("\tat ").contains("no picture: ");
     }
 
@@ -140,17 +120,6 @@ class TrainingChartTest {
         public static void main(String[] args) {
             System.out.println(
                     "no picture: " + TrainingChart.draw(Path.of(args[0])).orElseThrow());
-        }
-    }
-
-    private static boolean canDraw() {
-        try {
-            new BufferedImage(10, 10, BufferedImage.TYPE_INT_RGB)
-                    .createGraphics()
-                    .getFontMetrics();
-            return true;
-        } catch (RuntimeException | Error e) {
-            return false;
         }
     }
 }
