@@ -16,7 +16,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
@@ -111,7 +110,7 @@ final class AttentionCommand implements Callable<Integer> {
             paramLabel = "FORMAT",
             defaultValue = "png",
             description = "Of the pictures: png (default) or svg.")
-    private PictureFormat format;
+    private Picture.Format format;
 
     @Option(
             names = "--out",
@@ -129,23 +128,12 @@ final class AttentionCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    /** By the end of its files' names. */
-    enum PictureFormat {
-        PNG,
-        SVG;
-
-        @Override
-        public String toString() {
-            return name().toLowerCase(Locale.ROOT);
-        }
-    }
-
     @Override
     public Integer call() throws IOException {
         check();
         PrintStream out = System.out;
         try (RmtModel model = models.load()) {
-            AttentionSample.Chosen sample = text == null ? samples.choose(model, models.name(), models.seed) : null;
+            AttentionSample.Chosen sample = text == null ? samples.choose(model, models) : null;
             List<Placed> facts = sample == null ? List.of() : sample.sample().facts();
             String asked =
                     sample == null ? question : sample.sample().question().text();

@@ -1,6 +1,5 @@
 package dev.rmt.cli;
 
-import dev.rmt.InputException;
 import dev.rmt.RmtModel;
 import dev.rmt.task.MemoryTask;
 import dev.rmt.task.Noise;
@@ -109,9 +108,10 @@ final class AttentionSample {
         return segments == null ? FIGURE6_SEGMENTS : segments;
     }
 
-    Chosen choose(RmtModel model, String modelName, long seed) {
+    Chosen choose(RmtModel model, ModelOptions models) {
+        long seed = models.seed;
         TaskKind kind = task == null ? TaskKind.REASON : task;
-        requirePlaces(model, modelName);
+        models.requirePlaces(model, "samples", "; --text shows the attention of a text of yours.");
         Noise text = noise == null ? Noise.generated(model.tokenizer(), seed) : Noise.files(noise, model.tokenizer());
         int segmentSize = model.config().segmentSize();
         MemoryTask samples = new MemoryTask(
@@ -151,16 +151,6 @@ final class AttentionSample {
         return sample.facts().stream()
                 .map(fact -> (int) (fact.position() / segmentSize))
                 .toList();
-    }
-
-    private static void requirePlaces(RmtModel model, String modelName) {
-        List<String> labels = model.config().labels();
-        if (!labels.equals(MemoryTask.LABELS)) {
-            throw new InputException("The samples ask for one of " + String.join(", ", MemoryTask.LABELS) + ", but "
-                    + modelName + " answers "
-                    + (labels.isEmpty() ? "nothing (it has no classifier)" : String.join(", ", labels))
-                    + "; --text shows the attention of a text of yours.");
-        }
     }
 
     private ParameterException refusal(String message) {

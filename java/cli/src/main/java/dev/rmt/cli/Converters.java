@@ -49,16 +49,7 @@ final class Converters {
     static final class Tokens implements ITypeConverter<Long> {
         @Override
         public Long convert(String value) {
-            try {
-                long number = Long.parseLong(value.trim());
-                if (number >= 1 && number <= PaperFlops.MOST_TOKENS) {
-                    return number;
-                }
-            } catch (NumberFormatException e) {
-                // refused below
-            }
-            throw new TypeConversionException(
-                    "'" + value + "' is not a whole number from 1 to " + PaperFlops.MOST_TOKENS + ".");
+            return within(value, 1, PaperFlops.MOST_TOKENS);
         }
     }
 
@@ -114,9 +105,13 @@ final class Converters {
     }
 
     private static int within(String value, int least, int most) {
+        return (int) within(value, (long) least, most);
+    }
+
+    private static long within(String value, long least, long most) {
         String wanted = "' is not a whole number from " + least + " to " + most + ".";
         try {
-            int number = Integer.parseInt(value.trim());
+            long number = Long.parseLong(value.trim());
             if (number < least || number > most) {
                 throw new TypeConversionException("'" + value + wanted);
             }

@@ -1,7 +1,6 @@
 package dev.rmt.cli;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.rmt.InputException;
 import dev.rmt.MemoryBudgetException;
 import dev.rmt.RmtModel;
 import dev.rmt.SegmentAlignment;
@@ -165,7 +164,7 @@ final class EvalCommand implements Callable<Integer> {
         check();
         PrintStream out = System.out;
         try (RmtModel model = models.load()) {
-            requirePlaces(model);
+            models.requirePlaces(model, "tasks", ".");
             requireBatchFits(model);
             Noise text = noise == null
                     ? Noise.generated(model.tokenizer(), models.seed)
@@ -232,15 +231,6 @@ final class EvalCommand implements Callable<Integer> {
         }
         if (plot != null) {
             OutputFile.requireWritable("--plot", plot);
-        }
-    }
-
-    private void requirePlaces(RmtModel model) {
-        List<String> labels = model.config().labels();
-        if (!labels.equals(MemoryTask.LABELS)) {
-            throw new InputException("The tasks ask for one of " + String.join(", ", MemoryTask.LABELS) + ", but "
-                    + models.name() + " answers "
-                    + (labels.isEmpty() ? "nothing (it has no classifier)" : String.join(", ", labels)) + ".");
         }
     }
 

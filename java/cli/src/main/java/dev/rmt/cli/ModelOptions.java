@@ -1,12 +1,15 @@
 package dev.rmt.cli;
 
 import dev.rmt.Device;
+import dev.rmt.InputException;
 import dev.rmt.LoadOptions;
 import dev.rmt.LoadOptions.MemoryRows;
 import dev.rmt.RmtModel;
 import dev.rmt.checkpoint.BuiltInModel;
+import dev.rmt.task.MemoryTask;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -85,6 +88,21 @@ final class ModelOptions {
             options = options.withMemoryRows(memoryRows);
         }
         return RmtModel.load(model, where, options);
+    }
+
+    /**
+     * Refuses a model that does not answer with the places of the memory tasks.
+     *
+     * @param whose what asks for places: "tasks"
+     * @param end of the sentence
+     */
+    void requirePlaces(RmtModel loaded, String whose, String end) {
+        List<String> labels = loaded.config().labels();
+        if (!labels.equals(MemoryTask.LABELS)) {
+            throw new InputException("The " + whose + " ask for one of " + String.join(", ", MemoryTask.LABELS)
+                    + ", but " + name() + " answers "
+                    + (labels.isEmpty() ? "nothing (it has no classifier)" : String.join(", ", labels)) + end);
+        }
     }
 
     /** The model as results name it: the folder as it was given, or "built-in". */

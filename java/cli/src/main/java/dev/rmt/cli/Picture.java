@@ -32,15 +32,21 @@ final class Picture {
         void paint(Graphics2D graphics) throws IOException;
     }
 
-    private enum Format {
+    /** By the end of a file's name. */
+    enum Format {
         PNG,
         SVG;
 
-        static Optional<Format> of(Path file) {
+        private static Optional<Format> of(Path file) {
             String name = String.valueOf(file.getFileName()).toLowerCase(Locale.ROOT);
             return name.endsWith(".png")
                     ? Optional.of(PNG)
                     : name.endsWith(".svg") ? Optional.of(SVG) : Optional.empty();
+        }
+
+        @Override
+        public String toString() {
+            return name().toLowerCase(Locale.ROOT);
         }
     }
 

@@ -56,8 +56,8 @@ public final class NativeCuda {
         int status = Rmt.deviceCreateCuda(
                 index,
                 precision.ordinal(),
-                bytes(library.path()),
-                bytes(cublas(provider)),
+                NativeErrors.bytes(library.path()),
+                NativeErrors.bytes(cublas(provider)),
                 device,
                 error,
                 error.length);
@@ -71,7 +71,8 @@ public final class NativeCuda {
         byte[] problem = new byte[TEXT_SIZE];
         long[] numbers = new long[3];
         byte[] error = new byte[NativeErrors.TEXT_SIZE];
-        NativeErrors.check(Rmt.cudaInfo(bytes(library.path()), path, problem, numbers, error, error.length), error);
+        NativeErrors.check(
+                Rmt.cudaInfo(NativeErrors.bytes(library.path()), path, problem, numbers, error, error.length), error);
         String reason = NativeErrors.string(problem);
         return new CudaInfo(
                 NativeErrors.string(path),
@@ -134,10 +135,6 @@ public final class NativeCuda {
             throw new DeviceException(
                     "CUDA cannot be used: the artifact " + ARTIFACT + " does not load (" + e.getMessage() + ").", e);
         }
-    }
-
-    private static byte[] bytes(String text) {
-        return text == null ? null : NativeErrors.bytes(text);
     }
 
     /** 13020 is "13.2". */

@@ -30,7 +30,7 @@ public final class NativeDevice implements AutoCloseable {
         long[] device = new long[1];
         byte[] error = new byte[NativeErrors.TEXT_SIZE];
         byte[] name = isa == null ? null : (isa + "\0").getBytes(StandardCharsets.UTF_8);
-        NativeErrors.check(Rmt.deviceCreate(threads, name, device, error, error.length), error);
+        NativeErrors.check(Rmt.deviceCreate(threads, NativeErrors.bytes(isa), device, error, error.length), error);
         return new NativeDevice(device[0]);
     }
 

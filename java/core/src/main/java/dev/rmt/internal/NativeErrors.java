@@ -43,8 +43,11 @@ final class NativeErrors {
         return new String(text, 0, end, StandardCharsets.UTF_8);
     }
 
-    /** A NUL-terminated copy. */
+    /** A NUL-terminated copy; null: null. */
     static byte[] bytes(String text) {
+        if (text == null) {
+            return null;
+        }
         byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
         return java.util.Arrays.copyOf(utf8, utf8.length + 1);
     }
