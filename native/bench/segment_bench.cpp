@@ -120,7 +120,10 @@ class Setup {
     const rmt_segment segment{sizeof(rmt_segment), batch_size_, max_length,   ids.data(), lengths.data(), slots.data(),
                               ones.data(),         ones.data(), zeros.data(), 0,          all_rows};
     std::vector<float> logits(static_cast<size_t>(batch_size_) * 6);
-    rmt_segment_output output{sizeof(output), hidden, nullptr, nullptr, logits.data()};
+    rmt_segment_output output{};
+    output.struct_size = sizeof(output);
+    output.hidden = hidden;
+    output.logits = logits.data();
     check(rmt_segment_forward(memory_.get(), &segment, &output, error_text, sizeof(error_text)));
   }
 

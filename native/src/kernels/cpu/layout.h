@@ -163,9 +163,9 @@ struct Task {
   int32_t num_slices;  // at most kMaxGroup
 };
 
-constexpr int32_t kMaxGroup = 256 / kRows;
+constexpr int32_t kMaxGroup = 128 / kRows;
 constexpr int32_t kKeyBlock = 4 * 32 / kRows * kRows;  // keys whose scores are held at a time
-constexpr int32_t kMaxFeedForwardChunk = 768;          // intermediate columns that are held at a time
+constexpr int32_t kMaxFeedForwardChunk = 384;          // intermediate columns that are held at a time
 
 // The intermediate columns are cut into equal chunks of whole tiles, the last may be narrower.
 RMT_INLINE int32_t feed_forward_chunk(const ModelShape &shape) {

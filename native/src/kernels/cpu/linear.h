@@ -10,7 +10,7 @@ namespace {
 constexpr int32_t kInputChunk = 64;
 
 // Products that are summed in one go; longer sums are made of such partial sums, which keeps fp32 rounding small.
-constexpr int32_t kPartialSum = 16;
+constexpr int32_t kPartialSum = kRoundsOnce ? 32 : 16;
 
 struct Linear {
   const float *weights;  // tiles of (out, in)
@@ -121,7 +121,7 @@ RMT_INLINE void linear_tile_of(int32_t width, int32_t vectors, const float *in, 
 // Asks for `count` weights that will be needed soon. A tile is read once per group of rows, and the processor does not
 // guess where the next one begins.
 RMT_INLINE void prefetch(const float *weights, int32_t count) {
-  for (int32_t i = 0; i < count; i += kAlignment) __builtin_prefetch(weights + i, 0, 2);
+  for (int32_t i = 0; i < count; i += kAlignment) __builtin_prefetch(weights + i);
 }
 
 // out = activation(in x weights + bias + add) for the outputs [out_begin, out_end) and the inputs [in_begin, in_end).

@@ -57,10 +57,10 @@ inline void add_chosen_panels(const RowBlock &block, int32_t index, TaskList *li
 // Panels per task. Weights that do not fit into the second cache come from afar for each task: large groups then, else
 // small ones, so that every thread has several tasks and none waits long for another.
 inline int32_t group_size(const ModelShape &shape, int32_t panels, int32_t threads) {
-  constexpr int64_t kSmallWeights = 1 << 20;  // floats of the largest linear
+  constexpr int64_t kSmallWeights = 1 << 19;  // floats of the largest linear
   const int64_t weights = static_cast<int64_t>(shape.hidden_size) * shape.intermediate_size;
   const int32_t fair = max(1, panels / threads);
-  return min(fair, weights <= kSmallWeights ? max(1, kMaxGroup / 4) : kMaxGroup);
+  return min(fair, weights <= kSmallWeights ? max(1, kMaxGroup / 2) : kMaxGroup);
 }
 
 }  // namespace
