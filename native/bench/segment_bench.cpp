@@ -5,10 +5,9 @@
 // First every instruction set is compared with the reference kernels on short documents; a difference ends the program
 // with exit code 1. Then the combinations are timed in turn, round after round, so that a disturbance hits all of them:
 //  - full: every row of every layer is computed;
-//  - recurrent: only memory and head rows of the last layer, which is what reading a long document costs;
-//  - pieces: full, for as many positions cut into documents of 32, where attention is a sixteenth of the work and all
-//    else is as before: how the time divides between attention and the rest, the linears above all.
-// The peak is that of a loop of multiply-adds on registers, measured between the rounds.
+//  - recurrent: only memory and head rows of the last layer, which is what reading a long document costs.
+// The peak is that of a loop of multiply-adds on registers, measured between the rounds. A second table says what a
+// full segment on one thread is made of: every kernel alone, and what the segment takes beyond their sum.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -22,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel_times.h"
 #include "peak.h"
 #include "rmt/rmt.h"
 
@@ -30,8 +30,6 @@ namespace {
 
 constexpr int32_t kInputLength = 512;
 constexpr int32_t kMemTokens = 10;
-constexpr int32_t kPiece = 32;  // positions; a whole panel of every instruction set
-constexpr int32_t kPieces = kInputLength / kPiece;
 constexpr double kTolerance = 2e-6;  // of the largest magnitude of a hidden state
 
 struct ModelSize {
@@ -42,12 +40,7 @@ struct ModelSize {
   double gflop(int32_t batch_size) const {
     const double h = hidden_size;
     const double t = kInputLength;
-    return batch_size * num_layers * 2 * (4 * h * h + 2 * h * intermediate_size) * t * 1e-9 +
-           attention_gflop(batch_size);
-  }
-
-  double attention_gflop(int32_t batch_size) const {
-    return batch_size * num_layers * 4.0 * kInputLength * kInputLength * hidden_size * 1e-9;
+    return batch_size * num_layers * (2 * (4 * h * h + 2 * h * intermediate_size) * t + 4 * t * t * h) * 1e-9;
   }
 };
 
@@ -186,10 +179,8 @@ struct Row {
   int32_t threads;
   double error;
   std::unique_ptr<Setup> setup;
-  std::unique_ptr<Setup> pieces;
   std::vector<double> full;       // seconds
   std::vector<double> recurrent;  // seconds
-  std::vector<double> cut;        // seconds, the same positions in pieces
   double peak = 0;                // GFLOP/s
 };
 
@@ -225,7 +216,23 @@ double verify(const ModelSize &size, const std::string &cpu_isa, const std::vect
   return error;
 }
 
-void measure(const ModelSize &size, const Options &options) {
+// A line of the second table.
+std::string parts_of(const ModelSize &size, const Row &row) {
+  const KernelTimes alone = kernel_times(
+      row.cpu_isa.c_str(), {size.hidden_size, size.num_layers, size.num_heads, size.intermediate_size, kInputLength});
+  const double sum = alone.linears + alone.attention + alone.gelu + alone.norms;
+  const double full = median(row.full);
+  const auto share = [&row](double operations, double seconds) { return 100e-9 * operations / seconds / row.peak; };
+  char line[200];
+  std::snprintf(line, sizeof(line), "%-7s %-9s %9.3f %6.0f %% %9.3f %6.0f %% %9.3f %9.3f %9.3f %9.3f %9.3f %6.1f %%\n",
+                size.name, row.cpu_isa.c_str(), alone.linears * 1e3, share(alone.linear_operations, alone.linears),
+                (alone.attention - alone.softmax) * 1e3,
+                share(alone.attention_operations, alone.attention - alone.softmax), alone.softmax * 1e3,
+                alone.gelu * 1e3, alone.norms * 1e3, sum * 1e3, full * 1e3, 100 * (full - sum) / full);
+  return line;
+}
+
+void measure(const ModelSize &size, const Options &options, std::vector<std::string> *parts) {
   const std::vector<float> expected = Setup(size, "reference", 1, 2).hidden_states(size.checked_length);
   std::vector<Row> rows;
   for (const std::string &cpu_isa : split(options.isas)) {
@@ -237,7 +244,6 @@ void measure(const ModelSize &size, const Options &options) {
       row.threads = std::atoi(threads.c_str());
       row.error = error;
       row.setup = std::make_unique<Setup>(size, cpu_isa, row.threads, options.batch_size);
-      row.pieces = std::make_unique<Setup>(size, cpu_isa, row.threads, options.batch_size * kPieces);
       rows.push_back(std::move(row));
     }
   }
@@ -248,23 +254,19 @@ void measure(const ModelSize &size, const Options &options) {
       time(row.setup.get(), kInputLength, true);  // brings weights and threads back
       for (int i = 0; i < repeats; ++i) row.full.push_back(time(row.setup.get(), kInputLength, true));
       for (int i = 0; i < repeats; ++i) row.recurrent.push_back(time(row.setup.get(), kInputLength, false));
-      time(row.pieces.get(), kPiece, true);
-      for (int i = 0; i < repeats; ++i) row.cut.push_back(time(row.pieces.get(), kPiece, true));
       row.peak = std::max(row.peak, peak_gflops(row.cpu_isa, row.threads));
     }
   }
-  const double attention_gflop = size.attention_gflop(options.batch_size);
   for (const Row &row : rows) {
     const double full = median(row.full);
-    const double attention = (full - median(row.cut)) * kPieces / (kPieces - 1);
-    const auto share = [&row](double work, double seconds) { return 100 * work / seconds / row.peak; };
-    std::printf("%-7s %-9s %7d %10.1e %10.3f %10.3f %10.3f %9.1f %9.1f %6.0f %%  %9.3f %6.0f %% %9.3f %6.0f %%\n",
-                size.name, row.cpu_isa.c_str(), row.threads, row.error, full * 1e3,
-                *std::min_element(row.full.begin(), row.full.end()) * 1e3, median(row.recurrent) * 1e3, gflop / full,
-                row.peak, share(gflop, full), attention * 1e3, share(attention_gflop, attention),
-                (full - attention) * 1e3, share(gflop - attention_gflop, full - attention));
+    std::printf("%-7s %-9s %7d %10.1e %10.3f %10.3f %10.3f %9.1f %9.1f %6.0f %%\n", size.name, row.cpu_isa.c_str(),
+                row.threads, row.error, full * 1e3, *std::min_element(row.full.begin(), row.full.end()) * 1e3,
+                median(row.recurrent) * 1e3, gflop / full, row.peak, 100 * gflop / full / row.peak);
   }
   std::fflush(stdout);
+  for (const Row &row : rows) {
+    if (row.threads == 1 && options.batch_size == 1) parts->push_back(parts_of(size, row));
+  }
 }
 
 Options parse(int argc, char **argv) {
@@ -303,15 +305,20 @@ Options parse(int argc, char **argv) {
 void run(const Options &options) {
   std::printf("One segment of %d positions, %d document(s); medians of %d rounds.\n\n", kInputLength,
               options.batch_size, options.rounds);
-  std::printf("%-7s %-9s %7s %10s %10s %10s %10s %9s %9s %8s  %9s %8s %9s %8s\n", "model", "isa", "threads", "error",
-              "full ms", "best ms", "recur. ms", "GFLOP/s", "peak", "of peak", "attention", "of peak", "rest ms",
-              "of peak");
+  std::printf("%-7s %-9s %7s %10s %10s %10s %10s %9s %9s %8s\n", "model", "isa", "threads", "error", "full ms",
+              "best ms", "recur. ms", "GFLOP/s", "peak", "of peak");
+  std::vector<std::string> parts;
   for (const std::string &name : split(options.models)) {
     const auto *size = std::find_if(std::begin(kModels), std::end(kModels),
                                     [&name](const ModelSize &model) { return name == model.name; });
     if (size == std::end(kModels)) throw std::runtime_error("unknown model " + name + ": tiny, mini, minilm or base");
-    measure(*size, options);
+    measure(*size, options, &parts);
   }
+  if (parts.empty()) return;
+  std::printf("\nA full segment on one thread, ms: its kernels alone, their sum, and what it takes beyond that.\n\n");
+  std::printf("%-7s %-9s %9s %8s %9s %8s %9s %9s %9s %9s %9s %8s\n", "model", "isa", "linears", "of peak", "attention",
+              "of peak", "softmax", "GELU", "norms", "sum", "full", "beyond");
+  for (const std::string &line : parts) std::printf("%s", line.c_str());
 }
 
 }  // namespace
