@@ -13,9 +13,9 @@ if [[ ${1:-} == --no-peers ]]; then
   rm -f benchmarks/peers/target/peers.classpath
 fi
 mvn -q "${profiles[@]}" -DskipTests package -pl "$modules" -am
-# The peak of fused multiply-adds, in a build of its own: that of the library stays as it is.
+# The peak of fused multiply-adds and the kernels alone, in a build of its own: that of the library stays as it is.
 bench=benchmarks/target/native
 { cmake -S native -B $bench -DCMAKE_BUILD_TYPE=Release -DRMT_BUILD_BENCH=ON -DRMT_BUILD_TESTS=OFF &&
-  cmake --build $bench --target fma_peak; } >benchmarks/target/fma_peak.log ||
-  echo "report.sh: fma_peak could not be built (benchmarks/target/fma_peak.log); shares of peak will be missing" >&2
+  cmake --build $bench --target fma_peak segment_bench; } >benchmarks/target/native-bench.log ||
+  echo "report.sh: fma_peak and segment_bench could not be built (benchmarks/target/native-bench.log); shares of peak and the kernels will be missing" >&2
 exec java -jar benchmarks/target/benchmarks.jar report "$@"

@@ -1,6 +1,7 @@
 // segment_bench - how long one segment of 512 positions takes, by model, instruction set and number of threads.
 //
 //   segment_bench [--models tiny,mini,minilm,base] [--isas avx512,avx2] [--threads 1,2] [--rounds 7] [--batch 1]
+//                 [--json FILE]
 //
 // First every instruction set is compared with the reference kernels on short documents; a difference ends the program
 // with exit code 1. Then the combinations are timed in turn, round after round, so that a disturbance hits all of them:
@@ -14,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <sstream>
@@ -196,6 +198,7 @@ struct Options {
   std::string threads;
   int rounds = 7;
   int32_t batch_size = 1;
+  std::string json;  // file for the second table
 };
 
 std::vector<std::string> split(const std::string &list) {
@@ -217,22 +220,46 @@ double verify(const ModelSize &size, const std::string &cpu_isa, const std::vect
 }
 
 // A line of the second table.
-std::string parts_of(const ModelSize &size, const Row &row) {
-  const KernelTimes alone = kernel_times(
-      row.cpu_isa.c_str(), {size.hidden_size, size.num_layers, size.num_heads, size.intermediate_size, kInputLength});
-  const double sum = alone.linears + alone.attention + alone.gelu + alone.norms;
-  const double full = median(row.full);
-  const auto share = [&row](double operations, double seconds) { return 100e-9 * operations / seconds / row.peak; };
-  char line[200];
-  std::snprintf(line, sizeof(line), "%-7s %-9s %9.3f %6.0f %% %9.3f %6.0f %% %9.3f %9.3f %9.3f %9.3f %9.3f %6.1f %%\n",
-                size.name, row.cpu_isa.c_str(), alone.linears * 1e3, share(alone.linear_operations, alone.linears),
-                (alone.attention - alone.softmax) * 1e3,
-                share(alone.attention_operations, alone.attention - alone.softmax), alone.softmax * 1e3,
-                alone.gelu * 1e3, alone.norms * 1e3, sum * 1e3, full * 1e3, 100 * (full - sum) / full);
-  return line;
+struct Parts {
+  std::string model, cpu_isa;
+  KernelTimes alone;
+  double full;  // seconds
+  double peak;  // GFLOP/s
+
+  double sum() const { return alone.linears + alone.attention + alone.gelu + alone.norms; }
+  double attention_products() const { return alone.attention - alone.softmax; }
+  double linears_share() const { return 1e-9 * alone.linear_operations / alone.linears / peak; }
+  double attention_share() const { return 1e-9 * alone.attention_operations / attention_products() / peak; }
+};
+
+void print(const std::vector<Parts> &parts) {
+  std::printf("\nA full segment on one thread, ms: its kernels alone, their sum, and what it takes beyond that.\n\n");
+  std::printf("%-7s %-9s %9s %8s %9s %8s %9s %9s %9s %9s %9s %8s\n", "model", "isa", "linears", "of peak", "attention",
+              "of peak", "softmax", "GELU", "norms", "sum", "full", "beyond");
+  for (const Parts &p : parts) {
+    std::printf("%-7s %-9s %9.3f %6.0f %% %9.3f %6.0f %% %9.3f %9.3f %9.3f %9.3f %9.3f %6.1f %%\n", p.model.c_str(),
+                p.cpu_isa.c_str(), p.alone.linears * 1e3, 100 * p.linears_share(), p.attention_products() * 1e3,
+                100 * p.attention_share(), p.alone.softmax * 1e3, p.alone.gelu * 1e3, p.alone.norms * 1e3,
+                p.sum() * 1e3, p.full * 1e3, 100 * (p.full - p.sum()) / p.full);
+  }
 }
 
-void measure(const ModelSize &size, const Options &options, std::vector<std::string> *parts) {
+void write_json(const std::vector<Parts> &parts, const std::string &file) {
+  std::ofstream out(file);
+  out << "[";
+  for (const Parts &p : parts) {
+    out << (&p == parts.data() ? "\n" : ",\n") << "  {\"model\": \"" << p.model << "\", \"isa\": \"" << p.cpu_isa
+        << "\", \"linears_ms\": " << p.alone.linears * 1e3 << ", \"linears_share_of_peak\": " << p.linears_share()
+        << ", \"attention_ms\": " << p.attention_products() * 1e3
+        << ", \"attention_share_of_peak\": " << p.attention_share() << ", \"softmax_ms\": " << p.alone.softmax * 1e3
+        << ", \"gelu_ms\": " << p.alone.gelu * 1e3 << ", \"norms_ms\": " << p.alone.norms * 1e3
+        << ", \"sum_ms\": " << p.sum() * 1e3 << ", \"full_ms\": " << p.full * 1e3 << "}";
+  }
+  out << "\n]\n";
+  if (!out.flush()) throw std::runtime_error("cannot write " + file);
+}
+
+void measure(const ModelSize &size, const Options &options, std::vector<Parts> *parts) {
   const std::vector<float> expected = Setup(size, "reference", 1, 2).hidden_states(size.checked_length);
   std::vector<Row> rows;
   for (const std::string &cpu_isa : split(options.isas)) {
@@ -265,7 +292,9 @@ void measure(const ModelSize &size, const Options &options, std::vector<std::str
   }
   std::fflush(stdout);
   for (const Row &row : rows) {
-    if (row.threads == 1 && options.batch_size == 1) parts->push_back(parts_of(size, row));
+    if (row.threads != 1 || options.batch_size != 1) continue;
+    const EncoderSize encoder{size.hidden_size, size.num_layers, size.num_heads, size.intermediate_size, kInputLength};
+    parts->push_back({size.name, row.cpu_isa, kernel_times(row.cpu_isa.c_str(), encoder), median(row.full), row.peak});
   }
 }
 
@@ -284,6 +313,8 @@ Options parse(int argc, char **argv) {
       options.rounds = std::max(1, std::atoi(argv[i + 1]));
     } else if (name == "--batch") {
       options.batch_size = std::max(1, std::atoi(argv[i + 1]));
+    } else if (name == "--json") {
+      options.json = argv[i + 1];
     } else {
       throw std::runtime_error("unknown option " + name);
     }
@@ -307,18 +338,15 @@ void run(const Options &options) {
               options.batch_size, options.rounds);
   std::printf("%-7s %-9s %7s %10s %10s %10s %10s %9s %9s %8s\n", "model", "isa", "threads", "error", "full ms",
               "best ms", "recur. ms", "GFLOP/s", "peak", "of peak");
-  std::vector<std::string> parts;
+  std::vector<Parts> parts;
   for (const std::string &name : split(options.models)) {
     const auto *size = std::find_if(std::begin(kModels), std::end(kModels),
                                     [&name](const ModelSize &model) { return name == model.name; });
     if (size == std::end(kModels)) throw std::runtime_error("unknown model " + name + ": tiny, mini, minilm or base");
     measure(*size, options, &parts);
   }
-  if (parts.empty()) return;
-  std::printf("\nA full segment on one thread, ms: its kernels alone, their sum, and what it takes beyond that.\n\n");
-  std::printf("%-7s %-9s %9s %8s %9s %8s %9s %9s %9s %9s %9s %8s\n", "model", "isa", "linears", "of peak", "attention",
-              "of peak", "softmax", "GELU", "norms", "sum", "full", "beyond");
-  for (const std::string &line : parts) std::printf("%s", line.c_str());
+  if (!parts.empty()) print(parts);
+  if (!options.json.empty()) write_json(parts, options.json);
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ final class CpuPage {
         page.forward();
         page.training();
         page.memory();
+        page.kernels();
         page.oursAlone();
         page.instructionSets();
         page.scaling();
@@ -206,6 +207,37 @@ final class CpuPage {
                 "Peak of the resident memory of a process that loads the model from files, embeddings and all, and reads"
                         + " 20 segments, less that of a JVM that does nothing; the same options for all three (16 MiB heap,"
                         + " serial collector); medians.");
+    }
+
+    private void kernels() {
+        MarkdownTable table = new MarkdownTable(
+                "model",
+                "linears ms",
+                "share of peak",
+                "attention ms",
+                "share of peak",
+                "softmax ms",
+                "GELU ms",
+                "norms ms",
+                "sum",
+                "the whole segment ms");
+        for (JsonNode row : findings.rows(ReportPlan.KERNELS)) {
+            table.row(
+                    title(row),
+                    number(row, "linears_ms"),
+                    percent(row.path("linears_share_of_peak").asDouble(Double.NaN)),
+                    number(row, "attention_ms"),
+                    percent(row.path("attention_share_of_peak").asDouble(Double.NaN)),
+                    number(row, "softmax_ms"),
+                    number(row, "gelu_ms"),
+                    number(row, "norms_ms"),
+                    number(row, "sum_ms"),
+                    number(row, "full_ms"));
+        }
+        add(
+                "Where the time goes",
+                table,
+                "`segment_bench`, one thread: the kernels of a full segment, each alone with its data, and the whole.");
     }
 
     private void oursAlone() {

@@ -9,6 +9,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
@@ -32,6 +33,7 @@ final class ReportPlan {
     static final String LIBTORCH_TRAINING = "LibtorchTraining";
     static final String LIBTORCH_TRAINING_PASSIVE = "LibtorchTrainingPassive";
     static final String MEMORY = "Memory";
+    static final String KERNELS = "Kernels";
 
     /** All steps that a report can have. */
     static final List<String> NAMES = List.of(
@@ -52,7 +54,8 @@ final class ReportPlan {
             LIBTORCH_PASSIVE,
             LIBTORCH_TRAINING,
             LIBTORCH_TRAINING_PASSIVE,
-            MEMORY);
+            MEMORY,
+            KERNELS);
 
     static final String CLASS_PATH_FILE = "peers.classpath";
 
@@ -71,7 +74,7 @@ final class ReportPlan {
      * @param raw folder of the results
      * @param isas instruction sets of this processor, best first
      * @param peers target folder of benchmarks/peers
-     * @param peak program that measures the peak
+     * @param peak program that measures the peak; {@code segment_bench} lies beside it
      */
     record Settings(Path jar, Path raw, int threads, boolean quick, List<String> isas, Path peers, Path peak) {
         /** Class path of the peers, which the Maven profile "peers" writes; empty: it was not built. */
@@ -103,6 +106,7 @@ final class ReportPlan {
         steps.add(jmh(TOKENIZER_THREADS, "Tokenizer", "-t", "2"));
         steps.add(jmh(SEGMENT_FORWARD, "SegmentForward", "-p", shapes, "-p", "threads=" + all));
         steps.addAll(peers(shapes, all));
+        kernels(shapes).ifPresent(steps::add);
         steps.add(jmh(
                 SEGMENT_TRAINING,
                 "SegmentTraining",
@@ -219,6 +223,8 @@ final class ReportPlan {
                 settings.peak().toString()));
         if (settings.quick()) {
             options.addAll(List.of("--rounds", "3", "--window", "0.05"));
+        } else if (peer.equals("onnxruntime")) {
+            options.addAll(List.of("--rounds", "25"));
         } else if (work.equals("training")) {
             options.addAll(List.of("--rounds", "5"));
         }
@@ -239,6 +245,29 @@ final class ReportPlan {
         command.addAll(Arrays.asList(options));
         command.addAll(List.of("--json", result.toString()));
         return new Step(name, environment, command, result, LIMIT);
+    }
+
+    /** The native bench of the kernels, which lies beside the program that measures the peak. */
+    private Optional<Step> kernels(String shapes) {
+        Path program = settings.peak().resolveSibling("segment_bench");
+        if (!Files.isExecutable(program)) {
+            return Optional.empty();
+        }
+        Path result = settings.raw().resolve(KERNELS + ".json");
+        String models = shapes.substring("shape=".length()).toLowerCase(Locale.ROOT);
+        List<String> command = List.of(
+                program.toString(),
+                "--models",
+                models,
+                "--isas",
+                settings.isas().get(0),
+                "--threads",
+                "1",
+                "--rounds",
+                settings.quick() ? "1" : "7",
+                "--json",
+                result.toString());
+        return Optional.of(new Step(KERNELS, Map.of(), command, result, LIMIT));
     }
 
     private static String java() {
