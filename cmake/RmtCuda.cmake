@@ -95,7 +95,7 @@ endfunction()
 function(rmt_add_cuda_emulation)
   add_library(rmt_emulation OBJECT
     "${RMT_EMULATION_DIR}/cublas.cpp" "${RMT_EMULATION_DIR}/device.cpp" "${RMT_EMULATION_DIR}/fiber.cpp"
-    "${RMT_EMULATION_DIR}/simt.cpp" "${RMT_EMULATION_DIR}/stream.cpp")
+    "${RMT_EMULATION_DIR}/queue.cpp" "${RMT_EMULATION_DIR}/simt.cpp" "${RMT_EMULATION_DIR}/stream.cpp")
   target_include_directories(rmt_emulation PUBLIC "${RMT_EMULATION_DIR}" "${RMT_CUDA_DIR}/../..")
   target_compile_definitions(rmt_emulation PUBLIC RMT_CUDA_EMULATED)
   target_compile_options(rmt_emulation PUBLIC -Wno-unknown-pragmas) # `#pragma unroll`

@@ -15,6 +15,7 @@ __global__ void part_at_barrier(int part) {
   if (static_cast<int>(threadIdx.x) < part) __syncthreads();
 }
 __global__ void add_to(float value, float *out) { out[0] += value; }
+__global__ void add_from(const float *value, float *out) { out[0] += value[0]; }
 
 }  // namespace
 
@@ -151,6 +152,85 @@ TEST("streams that are late show a result that nobody waited for") {
   RMT_LAUNCH(part_at_barrier, 1, 64, 0, stream, 48);
   CHECK_EQUAL(cudaGetLastError(), cudaSuccess);
   CHECK_EQUAL(cudaStreamSynchronize(stream), cudaErrorLaunchFailure);
+}
+
+TEST("memory of the host that is not pinned may be used again behind a copy to the device") {
+  const Fresh fresh;
+  make_believe("RMT_EMULATED_STREAMS", "late");
+  const Stream stream;
+  test::DeviceBuffer<float> out(1);
+  float *pinned = nullptr;
+  CHECK_CUDA(cudaMallocHost(&pinned, sizeof(float)));
+  float usual = 1.0f;
+  CHECK_CUDA(cudaMemcpyAsync(out.data(), &usual, sizeof(float), cudaMemcpyHostToDevice, stream));
+  usual = 2.0f;
+  CHECK_EQUAL(out.download()[0], 1.0f);
+  *pinned = 1.0f;
+  CHECK_CUDA(cudaMemcpyAsync(out.data(), pinned, sizeof(float), cudaMemcpyHostToDevice, stream));
+  *pinned = 2.0f;
+  CHECK_EQUAL(out.download()[0], 2.0f);
+  CHECK_CUDA(cudaFreeHost(pinned));
+}
+
+// Powers of two go over in two buffers by turns, each of which a kernel on another stream adds up. Who leaves out a
+// wait?
+float sum_through_two_buffers(const char *streams, bool kernel_waits, bool copy_waits) {
+  make_believe("RMT_EMULATED_STREAMS", streams);
+  const Stream copying;
+  const Stream adding;
+  float *host = nullptr;
+  CHECK_CUDA(cudaMallocHost(&host, 6 * sizeof(float)));
+  test::DeviceBuffer<float> buffers(2);
+  test::DeviceBuffer<float> sum(std::vector<float>{0.0f});
+  cudaEvent_t copied[2];
+  cudaEvent_t added[2];
+  for (cudaEvent_t *event : {&copied[0], &copied[1], &added[0], &added[1]}) CHECK_CUDA(cudaEventCreate(event));
+  for (int i = 0; i < 6; ++i) {
+    const int turn = i % 2;
+    float *buffer = buffers.data() + turn;
+    host[i] = static_cast<float>(1 << i);
+    if (copy_waits) CHECK_CUDA(cudaStreamWaitEvent(copying, added[turn], 0));
+    CHECK_CUDA(cudaMemcpyAsync(buffer, host + i, sizeof(float), cudaMemcpyHostToDevice, copying));
+    CHECK_CUDA(cudaEventRecord(copied[turn], copying));
+    if (kernel_waits) CHECK_CUDA(cudaStreamWaitEvent(adding, copied[turn], 0));
+    RMT_LAUNCH(add_from, 1, 1, 0, adding, buffer, sum.data());
+    CHECK_CUDA(cudaEventRecord(added[turn], adding));
+  }
+  CHECK_CUDA(cudaStreamSynchronize(adding));
+  const float result = sum.download()[0];
+  for (cudaEvent_t event : {copied[0], copied[1], added[0], added[1]}) CHECK_CUDA(cudaEventDestroy(event));
+  CHECK_CUDA(cudaFreeHost(host));
+  return result;
+}
+
+TEST("a kernel that does not wait for a copy, and a copy that does not wait for a kernel, show") {
+  const Fresh fresh;
+  for (const char *streams : {"now", "late", "ahead"}) {
+    CHECK_EQUAL(sum_through_two_buffers(streams, true, true), 63.0f);
+  }
+  CHECK_EQUAL(sum_through_two_buffers("now", false, false), 63.0f);
+  CHECK(std::isnan(sum_through_two_buffers("late", false, true)));
+  CHECK_EQUAL(sum_through_two_buffers("ahead", true, false), 3 * 16.0f + 3 * 32.0f);
+}
+
+TEST("the legacy stream and the usual ones wait for each other, streams kept apart do not") {
+  const Fresh fresh;
+  make_believe("RMT_EMULATED_STREAMS", "late");
+  cudaStream_t usual = nullptr;
+  CHECK_CUDA(cudaStreamCreate(&usual));
+  const Stream apart;
+  test::DeviceBuffer<float> out(std::vector<float>{0.0f, 0.0f});
+  float result = 0.0f;
+  RMT_LAUNCH(add_to, 1, 1, 0, usual, 1.0f, out.data());
+  RMT_LAUNCH(add_to, 1, 1, 0, nullptr, 2.0f, out.data());
+  RMT_LAUNCH(add_to, 1, 1, 0, apart, 4.0f, out.data() + 1);
+  CHECK_CUDA(cudaMemcpyAsync(&result, out.data(), sizeof(float), cudaMemcpyDeviceToHost, usual));
+  CHECK_CUDA(cudaStreamSynchronize(usual));
+  CHECK_EQUAL(result, 3.0f);
+  CHECK_CUDA(cudaMemcpyAsync(&result, out.data() + 1, sizeof(float), cudaMemcpyDeviceToHost, usual));
+  CHECK_CUDA(cudaStreamSynchronize(usual));
+  CHECK_EQUAL(result, 0.0f);
+  CHECK_CUDA(cudaStreamDestroy(usual));
 }
 
 TEST("device memory begins as NaN, and is counted to the byte") {

@@ -4,7 +4,7 @@
 //   RMT_EMULATED_CAPABILITY  of each, for example 5.2; default 9.0. Kernels are made for 6.1 and later.
 //   RMT_EMULATED_MEMORY      bytes of each device; default 4 GiB
 //   RMT_EMULATED_ORDER       forward, reverse, random or random:SEED, see emulation.h
-//   RMT_EMULATED_STREAMS     now or late, see emulation.h
+//   RMT_EMULATED_STREAMS     now, late or ahead, see emulation.h
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -46,7 +46,8 @@ void configure(State &state) {
   } else {
     set_order(Order::kForward);
   }
-  set_late(environment("RMT_EMULATED_STREAMS", "now") == "late");
+  const std::string streams = environment("RMT_EMULATED_STREAMS", "now");
+  set_streams(streams == "late" ? Streams::kLate : streams == "ahead" ? Streams::kAhead : Streams::kNow);
 }
 
 // Exactly `bytes`, so that AddressSanitizer sees the first byte too far; aligned as cudaMalloc aligns.

@@ -23,14 +23,23 @@ namespace rmt::emulation {
 enum class Order { kForward, kReverse, kRandom };
 void set_order(Order order, uint64_t seed = 1);
 
-// Whether what is enqueued is done at once, or as late as it may be: when somebody waits. Late shows who reads a result
-// or frees a buffer without having waited. RMT_EMULATED_STREAMS: now or late.
-void set_late(bool late);
+// When streams do what they are given. The environment variable RMT_EMULATED_STREAMS: now, late or ahead.
+enum class Streams {
+  kNow,    // at once
+  kLate,   // when somebody waits for it, and no more than that needs: who reads without having waited reads too early
+  kAhead,  // the same, but all other streams first go on until an event stops them: who overwrites without having
+           // waited does so too early
+};
+void set_streams(Streams streams);
+
+// Graphs that were launched, of all streams.
+int64_t num_graph_launches();
 
 // What went wrong in a kernel or a launch, last; empty: nothing.
 std::string last_error_text();
 // Forgets an error in a kernel, which on a GPU would last until the process ends. Memory stays.
-void reset();  // Reads the environment again: see RMT_EMULATED_* in device.cpp.
+void reset();
+// Reads the environment again: see RMT_EMULATED_* in device.cpp.
 void read_environment();
 
 // ---- for cublas.cpp of rmt ----

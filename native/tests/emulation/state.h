@@ -47,7 +47,7 @@ cudaError_t check_copy(const void *to, const void *from, size_t bytes, cudaMemcp
 
 // Calls that wait for the device or allocate spoil a capture that is going on, and fail.
 bool spoils_capture();
-// Does what had been enqueued.
+// Does all that streams had been given.
 cudaError_t finish();
 
 // A call: `what` runs under the lock, on a usable device.

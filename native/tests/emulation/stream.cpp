@@ -1,20 +1,18 @@
-// stream.cpp - streams, events and graphs. Work is done when it is enqueued, or as late as it may be: then when
-// somebody waits for it. The graph of a stream that is being captured takes it with its arguments, and a launch of the
-// graph is the work.
+// stream.cpp - streams, events and graphs. What a stream is given waits in its queue (queue.h). The graph of a stream
+// that is being captured takes it with its arguments, and a launch of the graph is the work.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>
 #include <thread>
 
+#include "queue.h"
 #include "simt.h"
 #include "state.h"
 
 using namespace rmt::emulation;
 
 namespace {
-
-using Operation = std::function<cudaError_t()>;
 
 struct Capture {
   CUstream_st *origin;
@@ -29,12 +27,14 @@ struct Capture {
 struct CUstream_st {
   unsigned flags = cudaStreamDefault;
   std::shared_ptr<Capture> capture;  // null: none
+  std::shared_ptr<Queue> queue = make_queue();
 };
 struct CUevent_st {
   unsigned flags = cudaEventDefault;
   bool recorded = false;
   std::chrono::steady_clock::time_point time;
   std::shared_ptr<Capture> capture;  // in which it was recorded last; null: none
+  Moment moment;                     // when it comes, where it was not recorded in a capture
 };
 struct CUgraph_st {
   std::shared_ptr<const std::vector<Operation>> operations;
@@ -50,18 +50,20 @@ std::vector<CUstream_st *> &streams() {  // that were created
   return *all;
 }
 
+CUstream_st &legacy_stream() {
+  static auto *const legacy = new CUstream_st;
+  return *legacy;
+}
+
 // The stream behind a handle; null where there is none.
 CUstream_st *stream_of(cudaStream_t handle) {
-  static auto *const legacy = new CUstream_st;
-  if (handle == nullptr) return legacy;
+  if (handle == nullptr) return &legacy_stream();
   return std::find(streams().begin(), streams().end(), handle) == streams().end() ? nullptr : handle;
 }
 
-bool late = false;
-std::vector<Operation> &enqueued() {  // in the order of the calls, whatever the streams
-  static auto *all = new std::vector<Operation>;
-  return *all;
-}
+bool is_blocking(const CUstream_st &stream) { return (stream.flags & cudaStreamNonBlocking) == 0; }
+
+int64_t graph_launches = 0;
 
 cudaError_t run(const std::vector<Operation> &operations) {
   for (const Operation &operation : operations) {
@@ -80,18 +82,20 @@ cudaError_t submit(cudaStream_t handle, Operation operation) {
     stream->capture->operations.push_back(std::move(operation));
     return cudaSuccess;
   }
+  // The legacy stream and those that are not kept apart from it wait for each other.
   if (handle == nullptr) {
     for (CUstream_st *other : streams()) {
-      if (other->capture == nullptr || (other->flags & cudaStreamNonBlocking)) continue;
-      other->capture->spoiled = true;
-      return cudaErrorStreamCaptureImplicit;
+      if (!is_blocking(*other)) continue;
+      if (other->capture != nullptr) {
+        other->capture->spoiled = true;
+        return cudaErrorStreamCaptureImplicit;
+      }
+      give_wait(stream->queue, present(other->queue));
     }
+  } else if (is_blocking(*stream)) {
+    give_wait(stream->queue, present(legacy_stream().queue));
   }
-  if (late) {
-    enqueued().push_back(std::move(operation));
-  } else {
-    operation();
-  }
+  give(stream->queue, std::move(operation));
   return cudaSuccess;
 }
 
@@ -151,13 +155,14 @@ bool spoils_capture() {
 }
 
 cudaError_t finish() {
-  const std::vector<Operation> operations = std::move(enqueued());
-  enqueued().clear();
-  run(operations);
+  bring_all();
   return state().broken;
 }
 
-void set_late(bool new_late) { late = new_late; }
+int64_t num_graph_launches() {
+  const std::lock_guard<std::mutex> lock(state().mutex);
+  return graph_launches;
+}
 
 void enqueue(cudaStream_t handle, Launch launch) {
   call([&] {
@@ -188,6 +193,7 @@ cudaError_t cudaStreamCreate(cudaStream_t *stream) { return cudaStreamCreateWith
 cudaError_t cudaStreamDestroy(cudaStream_t handle) {
   const std::lock_guard<std::mutex> lock(state().mutex);
   if (handle == nullptr || stream_of(handle) == nullptr) return remember(cudaErrorInvalidResourceHandle);
+  bring(present(handle->queue));
   streams().erase(std::find(streams().begin(), streams().end(), handle));
   delete handle;
   return remember(usable());
@@ -201,7 +207,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
       stream->capture->spoiled = true;
       return cudaErrorStreamCaptureUnsupported;
     }
-    return finish();
+    bring(present(stream->queue));
+    return state().broken;
   });
 }
 
@@ -210,6 +217,20 @@ cudaError_t cudaStreamQuery(cudaStream_t handle) { return cudaStreamSynchronize(
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   return call([&] {
     if (const cudaError_t error = check_copy(to, from, bytes, kind); error != cudaSuccess) return error;
+    const CUstream_st *on = stream_of(stream);
+    const bool captured = on != nullptr && on->capture != nullptr;
+    if (kind == cudaMemcpyHostToDevice && !captured && find(state().pinned_memory, from, bytes) == nullptr) {
+      // Memory that is not pinned is read before the call returns.
+      const auto *begin = static_cast<const char *>(from);
+      return submit(stream, [to, kept = std::vector<char>(begin, begin + bytes)] {
+        if (kept.empty()) return cudaSuccess;
+        if (find(state().device_memory, to, kept.size()) == nullptr) {
+          return fail_device(cudaErrorIllegalAddress, "a copy uses memory that has been freed");
+        }
+        std::memcpy(to, kept.data(), kept.size());
+        return cudaSuccess;
+      });
+    }
     return submit(stream, [=] {
       if (check_copy(to, from, bytes, kind) != cudaSuccess) {
         return fail_device(cudaErrorIllegalAddress, "a copy uses memory that has been freed");
@@ -266,6 +287,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t handle) {
     if (stream == nullptr || event == nullptr) return cudaErrorInvalidResourceHandle;
     event->capture = stream->capture;
     event->recorded = true;
+    event->moment = stream->capture == nullptr ? present(stream->queue) : Moment{};
     event->time = std::chrono::steady_clock::now();
     return cudaSuccess;
   });
@@ -276,7 +298,11 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
   return call([&] {
     CUstream_st *stream = stream_of(handle);
     if (stream == nullptr || event == nullptr) return cudaErrorInvalidResourceHandle;
-    if (event->capture == stream->capture || !event->recorded) return cudaSuccess;
+    if (!event->recorded) return cudaSuccess;
+    if (event->capture == stream->capture) {
+      if (stream->capture == nullptr) give_wait(stream->queue, event->moment);
+      return cudaSuccess;
+    }
     if (stream->capture != nullptr) {
       stream->capture->spoiled = true;
       return event->capture == nullptr ? cudaErrorStreamCaptureIsolation : cudaErrorStreamCaptureMerge;
@@ -294,7 +320,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
       event->capture->spoiled = true;
       return cudaErrorCapturedEvent;
     }
-    return finish();
+    bring(event->moment);
+    return state().broken;
   });
 }
 
@@ -383,6 +410,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream) {
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   return call([&] {
     if (exec == nullptr) return cudaErrorInvalidValue;
+    ++graph_launches;
     return submit(stream, [operations = exec->operations] { return run(*operations); });
   });
 }
