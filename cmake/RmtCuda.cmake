@@ -26,7 +26,7 @@ set(RMT_CUDA_KERNEL_SOURCES
   attention.cu attention_backward.cu bias.cu embedding_backward.cu heads.cu linear.cu linear_backward.cu norm.cu
   norm_backward.cu optimizer.cu rows.cu)
 set(RMT_CUDA_HOST_SOURCES
-  backend.cpp cublas.cpp place.cpp products.cpp segment.cpp slab.cpp tape.cpp trainer.cpp training.cpp)
+  backend.cpp cublas.cpp place.cpp products.cpp recordings.cpp segment.cpp slab.cpp tape.cpp trainer.cpp training.cpp)
 list(TRANSFORM RMT_CUDA_KERNEL_SOURCES PREPEND "${RMT_CUDA_DIR}/")
 list(TRANSFORM RMT_CUDA_HOST_SOURCES PREPEND "${RMT_CUDA_DIR}/")
 

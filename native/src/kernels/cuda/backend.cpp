@@ -1,16 +1,16 @@
 // backend.cpp - the table of kernels.h on a GPU.
 //
-// A segment is recorded once for each shape (documents, positions, chosen rows) as a CUDA graph and replayed from then
-// on: what differs between segments of a shape (ids, lengths, memory) is read from tables that lie at the same place.
+// A segment is recorded as a CUDA graph for each shape (documents, positions, chosen rows), twice, and the two are
+// replayed by turns: what differs between segments of a shape (ids, lengths, memory) is read from tables that lie at
+// one of two places.
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <new>
-#include <tuple>
 
 #include "kernels/cuda/library.h"
 #include "kernels/cuda/place.h"
+#include "kernels/cuda/recordings.h"
 #include "kernels/cuda/segment.h"
 #include "kernels/cuda/slab.h"
 #include "kernels/cuda/training.h"
@@ -95,18 +95,8 @@ void read_tensor(const ModelShape &, const void *weights, Tensor tensor, int32_t
 // ---- workspace ----
 
 struct Workspace {
-  // What tells recorded segments apart: documents, positions of each, chosen rows (-1: all), causal.
-  using Key = std::tuple<int32_t, int32_t, int64_t, bool>;
-
-  enum class Mode { kDirect, kRecord, kReplay };
-
-  struct Recording {
-    int uses = 0;
-    cudaGraphExec_t graph = nullptr;
-  };
-
   Workspace(Place &the_place, const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length)
-      : place(the_place), tables(the_place, max_batch_size, max_input_length) {
+      : place(the_place), tables(the_place, max_batch_size, max_input_length), recordings(the_place) {
     floats = static_cast<float *>(place.allocate(num_floats(shape, max_batch_size, max_input_length) * kFloat));
     if (floats == nullptr) return;
     const int64_t rows = int64_t{max_batch_size} * max_input_length;
@@ -131,12 +121,7 @@ struct Workspace {
     return rows * (7 * shape.hidden_size + shape.intermediate_size) + 2 * shape.hidden_size + shape.num_labels;
   }
 
-  ~Workspace() {
-    place.release(floats);
-    for (auto &[key, recorded] : recordings) {
-      if (recorded.graph != nullptr) cudaGraphExecDestroy(recorded.graph);
-    }
-  }
+  ~Workspace() { place.release(floats); }
 
   bool granted() const { return floats != nullptr && tables.granted(); }
 
@@ -150,9 +135,11 @@ struct Workspace {
   float *chosen_x = nullptr;     // (chosen, H)
   float *inner = nullptr;        // (rows, F)
   float *head = nullptr;         // (2H + num_labels)
-  std::map<Key, Recording> recordings;
-  Recording *recording = nullptr;
-  Mode mode = Mode::kDirect;
+  Recordings recordings;
+  // Of the running segment.
+  Recordings::Key key;
+  bool recorded = false;  // it goes through `recordings`
+  bool replayed = false;  // and there is nothing to enqueue for it
 };
 
 Workspace &workspace_of(const SegmentContext &context) { return *static_cast<Workspace *>(context.workspace); }
@@ -180,37 +167,18 @@ void begin_segment(const SegmentContext &context, const RowBlock *blocks, int32_
   place.enter();
   SegmentTables &tables = workspace.tables;
   tables.fill(blocks, num_blocks, last_blocks, num_last_blocks, context.shape->num_mem_tokens);
-  workspace.mode = Workspace::Mode::kDirect;
-  if (context.stepwise) return;
-  const Workspace::Key key{tables.batch_size(), tables.stride(), tables.chosen() ? tables.last_rows().count : -1,
-                           context.causal};
-  workspace.recording = &workspace.recordings[key];
-  // The first time runs as it is: kernels are loaded then, which a recording does not allow.
-  const int uses = workspace.recording->uses++;
-  if (uses == 0 || place.failure() != nullptr) return;
-  if (workspace.recording->graph != nullptr) {
-    workspace.mode = Workspace::Mode::kReplay;
-    return;
+  workspace.recorded = !context.stepwise;
+  if (workspace.recorded) {
+    workspace.key = {tables.batch_size(), tables.stride(), tables.chosen() ? tables.last_rows().count : -1,
+                     int64_t{context.causal}};
   }
-  workspace.mode = Workspace::Mode::kRecord;
-  place.check(cudaStreamBeginCapture(place.stream(), cudaStreamCaptureModeThreadLocal), "recording a segment");
+  workspace.replayed = workspace.recorded && !workspace.recordings.begin(workspace.key, tables.turn());
 }
 
 void end_segment(const SegmentContext &context) {
   Workspace &workspace = workspace_of(context);
-  Place &place = workspace.place;
-  if (workspace.mode == Workspace::Mode::kRecord) {
-    cudaGraph_t graph = nullptr;
-    place.check(cudaStreamEndCapture(place.stream(), &graph), "recording a segment");
-    if (graph != nullptr) {
-      place.check(cudaGraphInstantiateWithFlags(&workspace.recording->graph, graph, 0), "preparing a segment");
-      cudaGraphDestroy(graph);
-    }
-  }
-  if (workspace.mode != Workspace::Mode::kDirect && workspace.recording->graph != nullptr) {
-    place.check(cudaGraphLaunch(workspace.recording->graph, place.stream()), "starting a segment");
-  }
-  place.mutex().unlock();
+  if (workspace.recorded) workspace.recordings.end();
+  workspace.place.mutex().unlock();
 }
 
 // What an operation works with.
@@ -224,7 +192,7 @@ struct Job {
         stream(workspace.place.stream()),
         products(workspace.place.products()) {}
 
-  bool replayed() const { return workspace.mode == Workspace::Mode::kReplay; }
+  bool replayed() const { return workspace.replayed; }
   AttentionShape attention() const { return {shape.num_heads, shape.head_size, context.causal}; }
 
   const SegmentContext &context;

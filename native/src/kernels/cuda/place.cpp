@@ -71,7 +71,9 @@ Place *Place::open(const CudaOptions &options, char *error, int32_t error_size) 
   }
   Place *place = new Place(options.index, properties);
   if (status == cudaSuccess) status = cudaSetDevice(options.index);
-  if (status == cudaSuccess) status = cudaStreamCreateWithFlags(&place->stream_, cudaStreamNonBlocking);
+  for (cudaStream_t *stream : {&place->stream_, &place->copies_}) {
+    if (status == cudaSuccess) status = cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  }
   std::string reason = status == cudaSuccess ? "" : name + " cannot be used: " + cudaGetErrorString(status);
   if (reason.empty()) {
     const bool tensor_cores = properties.major >= 8;
@@ -88,7 +90,9 @@ Place *Place::open(const CudaOptions &options, char *error, int32_t error_size) 
 Place::~Place() {
   enter();
   products_.close();
-  if (stream_ != nullptr) cudaStreamDestroy(stream_);
+  for (const cudaStream_t stream : {stream_, copies_}) {
+    if (stream != nullptr) cudaStreamDestroy(stream);
+  }
 }
 
 void Place::describe(CudaDeviceInfo *info) const {

@@ -1,4 +1,4 @@
-// place.h - one GPU: its stream, its memory, and what went wrong on it.
+// place.h - one GPU: its streams, its memory, and what went wrong on it.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -12,8 +12,9 @@
 
 namespace rmt::cuda {
 
-// Everything of a GPU runs on one stream, in the order of the calls; the lock keeps a thread's calls together where
-// they are recorded. A failure is kept: what comes after it on the GPU means nothing.
+// Everything of a GPU runs on one stream, in the order of the calls, but copies that are to be there in time for what
+// comes later: these run beside it. The lock keeps a thread's calls together where they are recorded. A failure is
+// kept: what comes after it on the GPU means nothing.
 class Place {
  public:
   using Lock = std::lock_guard<std::recursive_mutex>;
@@ -25,6 +26,8 @@ class Place {
   Place &operator=(const Place &) = delete;
 
   cudaStream_t stream() const { return stream_; }
+  // For copies that run beside the stream; events say who waits for whom.
+  cudaStream_t copies() const { return copies_; }
   std::recursive_mutex &mutex() { return mutex_; }
   Products &products() { return products_; }
   void describe(CudaDeviceInfo *info) const;
@@ -52,6 +55,7 @@ class Place {
   const int32_t index_;
   const cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr;
+  cudaStream_t copies_ = nullptr;
   std::recursive_mutex mutex_;
   Products products_;
   std::string failure_;

@@ -13,9 +13,8 @@ constexpr int kTables = 17;
 
 int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-}  // namespace
-
-int64_t SegmentTables::bytes(int32_t max_batch_size, int32_t max_input_length) {
+// Of one segment.
+int64_t table_bytes(int32_t max_batch_size, int32_t max_input_length) {
   // ids and the two lists of rows; of each document eight numbers, four pointers and a key.
   const int64_t rows = int64_t{max_batch_size} * max_input_length;
   return 3 * rows * static_cast<int64_t>(sizeof(int32_t)) +
@@ -23,26 +22,43 @@ int64_t SegmentTables::bytes(int32_t max_batch_size, int32_t max_input_length) {
          kTables * kAlignment;
 }
 
+}  // namespace
+
+int64_t SegmentTables::bytes(int32_t max_batch_size, int32_t max_input_length) {
+  return kTurns * table_bytes(max_batch_size, max_input_length);
+}
+
 SegmentTables::SegmentTables(Place &place, int32_t max_batch_size, int32_t max_input_length)
-    : place_(place), capacity_(bytes(max_batch_size, max_input_length)) {
-  device_ = static_cast<char *>(place.allocate(capacity_));
-  granted_ = device_ != nullptr;
-  for (Buffer &buffer : ring_) {
+    : place_(place), granted_(true), capacity_(table_bytes(max_batch_size, max_input_length)) {
+  const auto make_event = [&](cudaEvent_t *event) {
+    place.check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "making an event");
+  };
+  for (Buffer &buffer : buffers_) {
+    buffer.device = static_cast<char *>(place.allocate(capacity_));
+    granted_ = granted_ && buffer.device != nullptr;
     if (!granted_) return;
-    granted_ = cudaMallocHost(reinterpret_cast<void **>(&buffer.host), static_cast<size_t>(capacity_)) == cudaSuccess;
+    make_event(&buffer.read);
+    // Memory is cleared on the stream, and the first copy must not overtake that.
+    place.check(cudaEventRecord(buffer.read, place.stream()), "recording an event");
+  }
+  for (Staging &staging : ring_) {
+    granted_ = cudaMallocHost(reinterpret_cast<void **>(&staging.host), static_cast<size_t>(capacity_)) == cudaSuccess;
     if (!granted_) {
       cudaGetLastError();
       return;
     }
-    place.check(cudaEventCreateWithFlags(&buffer.copied, cudaEventDisableTiming), "making an event");
+    make_event(&staging.copied);
   }
 }
 
 SegmentTables::~SegmentTables() {
-  place_.release(device_);  // waits, so that nothing reads the ring any more
-  for (Buffer &buffer : ring_) {
-    if (buffer.copied != nullptr) cudaEventDestroy(buffer.copied);
-    if (buffer.host != nullptr) cudaFreeHost(buffer.host);
+  for (Buffer &buffer : buffers_) {
+    place_.release(buffer.device);  // waits for the stream, which has waited for every copy
+    if (buffer.read != nullptr) cudaEventDestroy(buffer.read);
+  }
+  for (Staging &staging : ring_) {
+    if (staging.copied != nullptr) cudaEventDestroy(staging.copied);
+    if (staging.host != nullptr) cudaFreeHost(staging.host);
   }
 }
 
@@ -52,7 +68,7 @@ const T *SegmentTables::put(char *host, int64_t &offset, const std::vector<T> &v
   const int64_t begin = offset;
   if (!values.empty()) std::memcpy(host + begin, values.data(), values.size() * sizeof(T));
   offset = aligned(begin + static_cast<int64_t>(values.size() * sizeof(T)));
-  return reinterpret_cast<const T *>(device_ + begin);
+  return reinterpret_cast<const T *>(buffers_[turn_].device + begin);
 }
 
 int32_t SegmentTables::last_place(int32_t block, int32_t position) const {
@@ -123,12 +139,15 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
     chosen_num_[b] = static_cast<int32_t>(chosen_rows_.size()) - chosen_first_[b];
   }
 
-  // ---- one copy ----
-  Buffer &buffer = ring_[next_];
+  // ---- one copy, beside the segment before, whose work has all been enqueued ----
+  place_.check(cudaEventRecord(buffers_[turn_].read, place_.stream()), "recording an event");
+  turn_ = (turn_ + 1) % kTurns;
+  const Buffer &buffer = buffers_[turn_];
+  const Staging &staging = ring_[next_];
   next_ = (next_ + 1) % kRing;
-  place_.check(cudaEventSynchronize(buffer.copied), "waiting for a copy");
+  place_.check(cudaEventSynchronize(staging.copied), "waiting for a copy");
   int64_t offset = 0;
-  const auto bring = [&](const auto &table) { return put(buffer.host, offset, table); };
+  const auto bring = [&](const auto &table) { return put(staging.host, offset, table); };
   documents_.ids = bring(ids_);
   documents_.lengths = bring(lengths_);
   documents_.read_start = bring(read_start_);
@@ -142,8 +161,12 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
   write_memory_ = bring(write_pointers_);
   dwrite_memory_ = bring(dwrite_pointers_);
   dread_memory_ = bring(dread_pointers_);
-  place_.upload(device_, buffer.host, offset);
-  place_.check(cudaEventRecord(buffer.copied, place_.stream()), "recording a copy");
+  place_.check(cudaStreamWaitEvent(place_.copies(), buffer.read, 0), "waiting for a segment");
+  place_.check(cudaMemcpyAsync(buffer.device, staging.host, static_cast<size_t>(offset), cudaMemcpyHostToDevice,
+                               place_.copies()),
+               "copying to it");
+  place_.check(cudaEventRecord(staging.copied, place_.copies()), "recording an event");
+  place_.check(cudaStreamWaitEvent(place_.stream(), staging.copied, 0), "waiting for a copy");
 }
 
 template void SegmentTables::fill(const RowBlock *, int32_t, const RowBlock *, int32_t, int32_t);

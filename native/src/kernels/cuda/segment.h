@@ -10,8 +10,9 @@
 
 namespace rmt::cuda {
 
-// Room for the tables of one segment, used again for the next. The host side is a ring of pinned buffers: the copy of
-// one segment may still run when the next is prepared.
+// Room for the tables of two segments, used by turns: those of the next come over while this one computes, so that no
+// segment waits for a copy. Memory is the same for documents of any length, which it would not be if their ids were
+// brought over in advance. The host side is a ring of pinned buffers.
 class SegmentTables {
  public:
   static int64_t bytes(int32_t max_batch_size, int32_t max_input_length);
@@ -30,6 +31,8 @@ class SegmentTables {
             int32_t num_mem_tokens);
 
   // ---- of the segment that was filled in last ----
+  // In which of the two buffers its tables lie, 0 or 1; within it, all tables of segments of a shape lie alike.
+  int32_t turn() const { return turn_; }
   int32_t batch_size() const { return documents_.count; }
   int32_t stride() const { return documents_.stride; }
   int64_t num_rows() const { return int64_t{documents_.count} * documents_.stride; }
@@ -51,10 +54,15 @@ class SegmentTables {
 
  private:
   static constexpr int kRing = 4;
+  static constexpr int kTurns = 2;
 
-  struct Buffer {
+  struct Staging {
     char *host = nullptr;
-    cudaEvent_t copied = nullptr;
+    cudaEvent_t copied = nullptr;  // the host may write again
+  };
+  struct Buffer {
+    char *device = nullptr;
+    cudaEvent_t read = nullptr;  // the segment is done: the next but one may come over
   };
 
   template <typename T>
@@ -62,10 +70,11 @@ class SegmentTables {
 
   Place &place_;
   bool granted_ = false;
-  int64_t capacity_;
-  char *device_ = nullptr;
-  Buffer ring_[kRing];
+  int64_t capacity_;  // bytes of each buffer
+  Staging ring_[kRing];
+  Buffer buffers_[kTurns];
   int next_ = 0;
+  int turn_ = 0;
 
   Documents documents_{};
   Rows all_{};
