@@ -111,13 +111,21 @@ function(rmt_add_cuda_emulation)
     rmt_enable_sanitizers(${target})
   endforeach()
 
-  add_library(rmt_cuda_emulated SHARED ${RMT_CUDA_HOST_SOURCES})
-  target_include_directories(rmt_cuda_emulated PRIVATE "${RMT_CUDA_DIR}/../../../include")
-  target_link_libraries(rmt_cuda_emulated PRIVATE rmt_emulation rmt_emulated_kernels ${CMAKE_DL_LIBS} Threads::Threads)
-  set_target_properties(rmt_cuda_emulated PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+  # The host's part, an object library for tests that look behind the library.
+  add_library(rmt_emulated_host OBJECT ${RMT_CUDA_HOST_SOURCES})
+  target_include_directories(rmt_emulated_host PRIVATE "${RMT_CUDA_DIR}/../../../include")
+  target_link_libraries(rmt_emulated_host PUBLIC rmt_emulation)
+
+  add_library(rmt_cuda_emulated SHARED)
+  target_link_libraries(rmt_cuda_emulated PRIVATE
+    rmt_emulated_host rmt_emulation rmt_emulated_kernels ${CMAKE_DL_LIBS} Threads::Threads)
+  set_target_properties(rmt_cuda_emulated PROPERTIES
+    LINKER_LANGUAGE CXX LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
   rmt_seal_shared_library(rmt_cuda_emulated "${RMT_CUDA_MAP}")
-  rmt_enable_warnings(rmt_cuda_emulated)
-  rmt_enable_sanitizers(rmt_cuda_emulated)
+  foreach(target IN ITEMS rmt_emulated_host rmt_cuda_emulated)
+    rmt_enable_warnings(${target})
+    rmt_enable_sanitizers(${target})
+  endforeach()
 endfunction()
 
 function(rmt_add_cuda_test name)

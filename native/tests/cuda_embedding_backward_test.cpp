@@ -13,10 +13,12 @@
 namespace {
 
 constexpr int32_t kVocab = 40;
-constexpr int32_t kMemory = 3;  // memory rows in every second document, the first one included
+constexpr int32_t kLargeVocab = 1000;  // more than there are blocks
+constexpr int32_t kMemory = 3;         // memory rows in every second document, the first one included
 
 struct Input {
   int32_t hidden;
+  int32_t vocab;
   int32_t stride;
   size_t first_memory;  // position
   std::vector<int32_t> lengths;
@@ -27,16 +29,16 @@ struct Input {
   std::vector<float> position;
   std::vector<float> type;
 
-  Input(int32_t hidden_size, std::vector<int32_t> of, uint64_t stream, size_t memory = 1)
-      : hidden(hidden_size), first_memory(memory), lengths(std::move(of)) {
+  Input(int32_t hidden_size, std::vector<int32_t> of, uint64_t stream, size_t memory = 1, int32_t vocab_size = kVocab)
+      : hidden(hidden_size), vocab(vocab_size), first_memory(memory), lengths(std::move(of)) {
     test::Random random(stream);
     stride = *std::max_element(lengths.begin(), lengths.end()) + 2;
     for (size_t i = 0; i < lengths.size() * stride; ++i) {
       // Some words are frequent, some never come.
-      ids.push_back(random.integer(0, 2) == 0 ? 7 : random.integer(0, kVocab - 5));
+      ids.push_back(random.integer(0, 2) == 0 ? 7 : random.integer(0, vocab - 5));
     }
     dx = test::random_values(lengths.size() * stride * hidden, stream + 1);
-    word = test::random_values(static_cast<size_t>(kVocab) * hidden, stream + 2);
+    word = test::random_values(static_cast<size_t>(vocab) * hidden, stream + 2);
     position = test::random_values(static_cast<size_t>(stride + 3) * hidden, stream + 3);
     type = test::random_values(hidden, stream + 4);
     for (size_t row = 0; row < ids.size(); ++row) {
@@ -93,7 +95,10 @@ Tables<float> on_device(const Input &in) {
     }
     rows.push_back(row);
   }
-  first.push_back(static_cast<int32_t>(rows.size()));
+  // There is room for more, as where one launch does for every segment of a shape.
+  const size_t most = ids.size() + 3;
+  ids.resize(most, 1 << 30);
+  first.resize(most + 1, static_cast<int32_t>(rows.size()));
 
   const test::DeviceBuffer<int32_t> lengths(in.lengths);
   const test::DeviceBuffer<int32_t> device_ids(ids);
@@ -108,7 +113,7 @@ Tables<float> on_device(const Input &in) {
   documents.count = static_cast<int32_t>(in.lengths.size());
   documents.stride = in.stride;
   documents.lengths = lengths.data();
-  const rmt::cuda::SortedWords words{static_cast<int32_t>(ids.size()), device_ids.data(), device_first.data(),
+  const rmt::cuda::SortedWords words{static_cast<int32_t>(most), device_ids.data(), device_first.data(),
                                      device_rows.data()};
   rmt::cuda::embedding_backward(nullptr, documents, words, in.hidden, dx.data(), scratch.data(), word.data(),
                                 position.data(), type.data());
@@ -138,6 +143,18 @@ TEST("gradients of words, positions and type are added up over all documents") {
   word.check();
   position.check();
   type.check();
+}
+
+TEST("words of which there are more than blocks are added up too") {
+  const Input in(40, {500, 400, 300}, 15, 1, kLargeVocab);
+  const Tables<double> expected = plain<double>(in);
+#ifdef RMT_CUDA_EMULATED
+  rmt::emulation::set_order(rmt::emulation::Order::kReverse);  // in which a missing barrier between two words shows
+#endif
+  CHECK(test::relative_error(on_device(in).word, expected.word) < 1e-6);
+#ifdef RMT_CUDA_EMULATED
+  rmt::emulation::set_order(rmt::emulation::Order::kForward);
+#endif
 }
 
 TEST("words that do not come keep their gradient") {

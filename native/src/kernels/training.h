@@ -49,6 +49,7 @@ struct TrainingContext {
   void *device;
   bool causal;
   Dropout dropout;
+  bool backward;  // of begin_segment: a backward follows
 };
 
 // How much one segment of a batch may hold.
@@ -111,7 +112,8 @@ struct TrainingBackend {
   // Null where memory is refused.
   void *(*create_tape)(void *device, const ModelShape &shape, const TapeLimits &limits, int32_t threads);
   void (*destroy_tape)(void *tape);
-  // Before the forward of a segment, and before its backward: as in kernels.h. Lays out the tape for them.
+  // Before the forward of a segment, and before its backward: as in kernels.h. Lays out the tape for them. A forward
+  // ends with write_memory, a backward with embed_backward: these may be what starts the work.
   void (*begin_segment)(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks,
                         const TrainingBlock *last_blocks, int32_t num_last_blocks);
   // The parameter "memory", (M, H), to a state; and from the gradient of a state, added to the parameter's.

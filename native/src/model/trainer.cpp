@@ -289,6 +289,7 @@ void Trainer::backward(int32_t tape, const rmt_training_segment *segment, int32_
   }
   TrainingContext context = Trainer::context(kept.activations.get());
   context.dropout = {segment->hidden_dropout, segment->attention_dropout};
+  context.backward = true;
   TrainingPass pass(*device_, context, states_, scratch_, *segment);
   if (recompute != 0) {
     pass.forward();

@@ -32,8 +32,9 @@ enum class Streams {
 };
 void set_streams(Streams streams);
 
-// Graphs that were launched, of all streams.
+// How often graphs have been launched, and how many there are that could be.
 int64_t num_graph_launches();
+int64_t num_graphs();
 
 // What went wrong in a kernel or a launch, last; empty: nothing.
 std::string last_error_text();

@@ -64,6 +64,7 @@ CUstream_st *stream_of(cudaStream_t handle) {
 bool is_blocking(const CUstream_st &stream) { return (stream.flags & cudaStreamNonBlocking) == 0; }
 
 int64_t graph_launches = 0;
+int64_t graphs = 0;
 
 cudaError_t run(const std::vector<Operation> &operations) {
   for (const Operation &operation : operations) {
@@ -162,6 +163,11 @@ cudaError_t finish() {
 int64_t num_graph_launches() {
   const std::lock_guard<std::mutex> lock(state().mutex);
   return graph_launches;
+}
+
+int64_t num_graphs() {
+  const std::lock_guard<std::mutex> lock(state().mutex);
+  return graphs;
 }
 
 void enqueue(cudaStream_t handle, Launch launch) {
@@ -394,6 +400,7 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t gra
     *exec = nullptr;
     if (graph == nullptr) return cudaErrorInvalidValue;
     *exec = new CUgraphExec_st{graph->operations};
+    ++graphs;
     return cudaSuccess;
   });
 }
@@ -417,7 +424,9 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
   const std::lock_guard<std::mutex> lock(state().mutex);
+  if (exec == nullptr) return remember(cudaErrorInvalidResourceHandle);
   delete exec;
+  --graphs;
   return remember(usable());
 }
 

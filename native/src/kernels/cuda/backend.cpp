@@ -96,7 +96,7 @@ void read_tensor(const ModelShape &, const void *weights, Tensor tensor, int32_t
 
 struct Workspace {
   Workspace(Place &the_place, const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length)
-      : place(the_place), tables(the_place, max_batch_size, max_input_length), recordings(the_place) {
+      : place(the_place), tables(the_place, max_batch_size, max_input_length, false), recordings(the_place) {
     floats = static_cast<float *>(place.allocate(num_floats(shape, max_batch_size, max_input_length) * kFloat));
     if (floats == nullptr) return;
     const int64_t rows = int64_t{max_batch_size} * max_input_length;
@@ -146,7 +146,7 @@ Workspace &workspace_of(const SegmentContext &context) { return *static_cast<Wor
 
 int64_t workspace_bytes(const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length, int32_t) {
   return Workspace::num_floats(shape, max_batch_size, max_input_length) * kFloat +
-         SegmentTables::bytes(max_batch_size, max_input_length);
+         SegmentTables::bytes(max_batch_size, max_input_length, false);
 }
 
 void *create_workspace(void *device, const ModelShape &shape, int32_t max_batch_size, int32_t max_input_length,

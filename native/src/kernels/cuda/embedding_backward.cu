@@ -1,5 +1,7 @@
 // embedding_backward.cu - the gradients of the tables of words, positions and types. Rows of one word are added by one
 // block in a fixed order, from lists that were sorted in advance: nothing is added by two blocks.
+#include <algorithm>
+
 #include "kernels/cuda/device.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/operations.h"
@@ -9,6 +11,7 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarpSize;
+constexpr int32_t kMostWordBlocks = 256;  // for each 32 columns
 
 // A column for each lane; the warps take the rows in turn, then their sums are added in order. The first warp gets the
 // result. `shared` has kThreads floats.
@@ -34,18 +37,21 @@ __device__ inline int32_t column_of_lane() {
   return static_cast<int32_t>(blockIdx.y * kWarpSize + threadIdx.x % kWarpSize);
 }
 
-// A block for each word and 32 columns.
+// Blocks take the words in turn, each 32 columns.
 __global__ void __launch_bounds__(kThreads)
     word_kernel(SortedWords words, int32_t hidden_size, const float *dx, float *dword) {
   RMT_SHARED_MEMORY(float, shared);
-  const int32_t word = static_cast<int32_t>(blockIdx.x);
   const int32_t column = column_of_lane();
-  const int32_t *rows = words.rows + words.first[word];
-  const int32_t count = words.first[word + 1] - words.first[word];
-  const auto row_of = [rows](int32_t i) { return static_cast<int64_t>(rows[i]); };
-  const float sum = sum_of_rows(dx, hidden_size, column, count, row_of, shared);
-  if (threadIdx.x < kWarpSize && column < hidden_size) {
-    dword[static_cast<int64_t>(words.ids[word]) * hidden_size + column] += sum;
+  for (int32_t word = static_cast<int32_t>(blockIdx.x); word < words.most; word += static_cast<int32_t>(gridDim.x)) {
+    const int32_t *rows = words.rows + words.first[word];
+    const int32_t count = words.first[word + 1] - words.first[word];
+    if (count == 0) return;  // behind the last word
+    const auto row_of = [rows](int32_t i) { return static_cast<int64_t>(rows[i]); };
+    const float sum = sum_of_rows(dx, hidden_size, column, count, row_of, shared);
+    if (threadIdx.x < kWarpSize && column < hidden_size) {
+      dword[static_cast<int64_t>(words.ids[word]) * hidden_size + column] += sum;
+    }
+    __syncthreads();  // before `shared` is used for the next word
   }
 }
 
@@ -83,8 +89,8 @@ void embedding_backward(cudaStream_t stream, const Documents &documents, const S
                         const float *dx, float *scratch, float *dword, float *dposition, float *dtype) {
   const unsigned columns = static_cast<unsigned>((hidden_size + kWarpSize - 1) / kWarpSize);
   constexpr size_t kSharedBytes = kThreads * sizeof(float);
-  if (words.num_ids > 0) {
-    const dim3 grid(static_cast<unsigned>(words.num_ids), columns);
+  if (words.most > 0) {
+    const dim3 grid(static_cast<unsigned>(std::min(words.most, kMostWordBlocks)), columns);
     RMT_LAUNCH(word_kernel, grid, dim3(kThreads), kSharedBytes, stream, words, hidden_size, dx, dword);
   }
   RMT_LAUNCH(position_kernel, dim3(static_cast<unsigned>(documents.stride)), dim3(kThreads), 0, stream, documents,

@@ -9,7 +9,7 @@
 namespace rmt {
 
 // Raised with every change of this table, of kernels.h or of training.h: both libraries are of one build.
-constexpr int32_t kCudaLibraryVersion = 1;
+constexpr int32_t kCudaLibraryVersion = 2;
 
 enum class Precision : int32_t { kFp32 = 0, kTf32 = 1, kBf16 = 2 };  // of matrix products: rmt_precision
 

@@ -163,10 +163,11 @@ void add(cudaStream_t stream, const float *from, int64_t count, float *to);
 // ---- embedding_backward.cu ----
 
 // The words of a segment, sorted by id and then by row; memory rows and rows beyond a document's length are not in it.
+// There may be fewer of them than there is room for: the launch is the same for any number.
 struct SortedWords {
-  int32_t num_ids;
-  const int32_t *ids;    // (num_ids): different ones, ascending
-  const int32_t *first;  // (num_ids + 1): where the rows of each id begin in `rows`
+  int32_t most;          // room for so many ids
+  const int32_t *ids;    // (most): different ones, ascending
+  const int32_t *first;  // (most + 1): where the rows of each id begin in `rows`; behind the last id, their number
   const int32_t *rows;   // b x stride + t
 };
 

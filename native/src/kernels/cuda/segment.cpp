@@ -9,27 +9,27 @@ namespace rmt::cuda {
 namespace {
 
 constexpr int64_t kAlignment = 16;
-constexpr int kTables = 17;
+constexpr int kTables = 20;
 
 int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // Of one segment.
-int64_t table_bytes(int32_t max_batch_size, int32_t max_input_length) {
-  // ids and the two lists of rows; of each document eight numbers, four pointers and a key.
+int64_t table_bytes(int32_t max_batch_size, int32_t max_input_length, bool words) {
+  // ids and the two lists of rows; those of words; of each document eight numbers, four pointers and a key.
   const int64_t rows = int64_t{max_batch_size} * max_input_length;
-  return 3 * rows * static_cast<int64_t>(sizeof(int32_t)) +
+  return (3 * rows + (words ? 3 * rows + 1 : 0)) * static_cast<int64_t>(sizeof(int32_t)) +
          max_batch_size * static_cast<int64_t>(8 * sizeof(int32_t) + 4 * sizeof(void *) + sizeof(uint64_t)) +
          kTables * kAlignment;
 }
 
 }  // namespace
 
-int64_t SegmentTables::bytes(int32_t max_batch_size, int32_t max_input_length) {
-  return kTurns * table_bytes(max_batch_size, max_input_length);
+int64_t SegmentTables::bytes(int32_t max_batch_size, int32_t max_input_length, bool words) {
+  return kTurns * table_bytes(max_batch_size, max_input_length, words);
 }
 
-SegmentTables::SegmentTables(Place &place, int32_t max_batch_size, int32_t max_input_length)
-    : place_(place), granted_(true), capacity_(table_bytes(max_batch_size, max_input_length)) {
+SegmentTables::SegmentTables(Place &place, int32_t max_batch_size, int32_t max_input_length, bool words)
+    : place_(place), granted_(true), capacity_(table_bytes(max_batch_size, max_input_length, words)) {
   const auto make_event = [&](cudaEvent_t *event) {
     place.check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "making an event");
   };
@@ -80,9 +80,28 @@ int32_t SegmentTables::last_place(int32_t block, int32_t position) const {
   return found != end && *found == row ? static_cast<int32_t>(found - chosen_rows_.begin()) : -1;
 }
 
+// Lists of the same length for every segment of a shape.
+void SegmentTables::list_sorted_words() {
+  const size_t most = ids_.size();
+  std::sort(sorted_words_.begin(), sorted_words_.end());
+  word_ids_.clear();
+  word_first_.clear();
+  word_rows_.clear();
+  for (const auto &[id, row] : sorted_words_) {
+    if (word_ids_.empty() || word_ids_.back() != id) {
+      word_ids_.push_back(id);
+      word_first_.push_back(static_cast<int32_t>(word_rows_.size()));
+    }
+    word_rows_.push_back(row);
+  }
+  word_ids_.resize(most);
+  word_first_.resize(most + 1, static_cast<int32_t>(word_rows_.size()));
+  word_rows_.resize(most);
+}
+
 template <typename Block>
 void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *last_blocks, int32_t num_last_blocks,
-                         int32_t num_mem_tokens) {
+                         int32_t num_mem_tokens, bool sort_words) {
   int32_t stride = 0;
   for (int32_t b = 0; b < num_blocks; ++b) stride = std::max(stride, blocks[b].length);
   documents_.count = num_blocks;
@@ -100,6 +119,7 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
   dwrite_pointers_.assign(count, nullptr);
   dread_pointers_.assign(count, nullptr);
   keys_.assign(count, 0);
+  sorted_words_.clear();
   for (int32_t b = 0; b < num_blocks; ++b) {
     const Block &block = blocks[b];
     const int32_t begin = b * stride;
@@ -118,7 +138,9 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
     }
     for (int32_t t = 0; t < block.length; ++t) {
       rows_[begin + t] = begin + t;
-      ids_[begin + t] = reads_memory(block, t, num_mem_tokens) ? 0 : block.ids[t];
+      if (reads_memory(block, t, num_mem_tokens)) continue;
+      ids_[begin + t] = block.ids[t];
+      if (sort_words) sorted_words_.emplace_back(block.ids[t], begin + t);
     }
   }
 
@@ -161,6 +183,10 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
   write_memory_ = bring(write_pointers_);
   dwrite_memory_ = bring(dwrite_pointers_);
   dread_memory_ = bring(dread_pointers_);
+  if (sort_words) {  // last: all else lies where it would without
+    list_sorted_words();
+    words_ = {static_cast<int32_t>(rows), bring(word_ids_), bring(word_first_), bring(word_rows_)};
+  }
   place_.check(cudaStreamWaitEvent(place_.copies(), buffer.read, 0), "waiting for a segment");
   place_.check(cudaMemcpyAsync(buffer.device, staging.host, static_cast<size_t>(offset), cudaMemcpyHostToDevice,
                                place_.copies()),
@@ -169,7 +195,7 @@ void SegmentTables::fill(const Block *blocks, int32_t num_blocks, const Block *l
   place_.check(cudaStreamWaitEvent(place_.stream(), staging.copied, 0), "waiting for a copy");
 }
 
-template void SegmentTables::fill(const RowBlock *, int32_t, const RowBlock *, int32_t, int32_t);
-template void SegmentTables::fill(const TrainingBlock *, int32_t, const TrainingBlock *, int32_t, int32_t);
+template void SegmentTables::fill(const RowBlock *, int32_t, const RowBlock *, int32_t, int32_t, bool);
+template void SegmentTables::fill(const TrainingBlock *, int32_t, const TrainingBlock *, int32_t, int32_t, bool);
 
 }  // namespace rmt::cuda

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "kernels/cuda/operations.h"
@@ -15,9 +16,10 @@ namespace rmt::cuda {
 // brought over in advance. The host side is a ring of pinned buffers.
 class SegmentTables {
  public:
-  static int64_t bytes(int32_t max_batch_size, int32_t max_input_length);
+  // With room for sorted words or without.
+  static int64_t bytes(int32_t max_batch_size, int32_t max_input_length, bool words);
 
-  SegmentTables(Place &place, int32_t max_batch_size, int32_t max_input_length);
+  SegmentTables(Place &place, int32_t max_batch_size, int32_t max_input_length, bool words);
   ~SegmentTables();
   SegmentTables(const SegmentTables &) = delete;
   SegmentTables &operator=(const SegmentTables &) = delete;
@@ -25,10 +27,10 @@ class SegmentTables {
   bool granted() const { return granted_; }
 
   // Fills the tables for `blocks` (block i with index i) and the chosen rows of `last_blocks`, and enqueues their copy.
-  // Block: RowBlock or TrainingBlock.
+  // Block: RowBlock or TrainingBlock. Words are sorted where that is wanted.
   template <typename Block>
   void fill(const Block *blocks, int32_t num_blocks, const Block *last_blocks, int32_t num_last_blocks,
-            int32_t num_mem_tokens);
+            int32_t num_mem_tokens, bool sort_words = false);
 
   // ---- of the segment that was filled in last ----
   // In which of the two buffers its tables lie, 0 or 1; within it, all tables of segments of a shape lie alike.
@@ -49,6 +51,7 @@ class SegmentTables {
   float *const *write_memory() const { return write_memory_; }
   const float *const *dwrite_memory() const { return dwrite_memory_; }
   float *const *dread_memory() const { return dread_memory_; }
+  const SortedWords &words() const { return words_; }
   // On the host: where row (block, position) lies in the output of the last layer; -1: it was not chosen.
   int32_t last_place(int32_t block, int32_t position) const;
 
@@ -65,6 +68,7 @@ class SegmentTables {
     cudaEvent_t read = nullptr;  // the segment is done: the next but one may come over
   };
 
+  void list_sorted_words();
   template <typename T>
   const T *put(char *host, int64_t &offset, const std::vector<T> &values) const;
 
@@ -86,6 +90,7 @@ class SegmentTables {
   float *const *write_memory_ = nullptr;
   const float *const *dwrite_memory_ = nullptr;
   float *const *dread_memory_ = nullptr;
+  SortedWords words_{};
 
   // Kept between segments, so that filling allocates nothing in the long run.
   std::vector<int32_t> ids_, lengths_, read_start_, rows_, first_, chosen_rows_, chosen_first_, chosen_num_;
@@ -93,6 +98,8 @@ class SegmentTables {
   std::vector<const float *> read_pointers_, dwrite_pointers_;
   std::vector<float *> write_pointers_, dread_pointers_;
   std::vector<uint64_t> keys_;
+  std::vector<std::pair<int32_t, int32_t>> sorted_words_;  // id, row
+  std::vector<int32_t> word_ids_, word_first_, word_rows_;
 };
 
 }  // namespace rmt::cuda

@@ -17,8 +17,6 @@ int64_t max_rows(const TapeLimits &limits) { return int64_t{limits.max_batch_siz
 
 int64_t max_gathered_rows(const TapeLimits &limits) { return std::max<int64_t>(limits.max_batch_size, kLeastGathered); }
 
-int64_t num_integers(const TapeLimits &limits) { return 3 * max_rows(limits) + 1 + max_gathered_rows(limits); }
-
 int64_t sum_scratch_floats(const ModelShape &shape, const TapeLimits &limits) {
   const int64_t rows = max_rows(limits);
   const int32_t hidden = shape.hidden_size;
@@ -77,28 +75,23 @@ int64_t TapeBuffers::lay_out(const ModelShape &shape, const TapeLimits &limits, 
 
 int64_t Tape::bytes(const ModelShape &shape, const TapeLimits &limits) {
   return TapeBuffers().lay_out(shape, limits, nullptr) * kFloat +
-         num_integers(limits) * static_cast<int64_t>(sizeof(int32_t)) +
-         SegmentTables::bytes(limits.max_batch_size, limits.max_input_length);
+         max_gathered_rows(limits) * static_cast<int64_t>(sizeof(int32_t)) +
+         SegmentTables::bytes(limits.max_batch_size, limits.max_input_length, true);
 }
 
 Tape::Tape(Place &the_place, const ModelShape &shape, const TapeLimits &limits)
     : place(the_place),
-      tables(the_place, limits.max_batch_size, limits.max_input_length),
+      tables(the_place, limits.max_batch_size, limits.max_input_length, true),
+      recordings(the_place),
       max_gathered_(max_gathered_rows(limits)),
-      floats_(static_cast<float *>(place.allocate(lay_out(shape, limits, nullptr) * kFloat))),
-      integers_(static_cast<int32_t *>(place.allocate(num_integers(limits) * static_cast<int64_t>(sizeof(int32_t))))) {
-  if (!granted()) return;
-  lay_out(shape, limits, floats_);
-  const int64_t rows = max_rows(limits);
-  word_ids = integers_;
-  word_first = word_ids + rows;
-  word_rows = word_first + rows + 1;
-  places = word_rows + rows;
+      floats_(static_cast<float *>(place.allocate(lay_out(shape, limits, nullptr) * kFloat))) {
+  places = static_cast<int32_t *>(place.allocate(max_gathered_ * static_cast<int64_t>(sizeof(int32_t))));
+  if (granted()) lay_out(shape, limits, floats_);
 }
 
 Tape::~Tape() {
   place.release(floats_);
-  place.release(integers_);
+  place.release(places);
 }
 
 }  // namespace rmt::cuda

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cuda/place.h"
+#include "kernels/cuda/recordings.h"
 #include "kernels/cuda/segment.h"
 #include "kernels/training.h"
 
@@ -53,20 +54,26 @@ class Tape : public TapeBuffers {
   Tape(const Tape &) = delete;
   Tape &operator=(const Tape &) = delete;
 
-  bool granted() const { return floats_ != nullptr && integers_ != nullptr && tables.granted(); }
+  bool granted() const { return floats_ != nullptr && places != nullptr && tables.granted(); }
   int64_t max_gathered() const { return max_gathered_; }
 
   Place &place;
   SegmentTables tables;
-  int32_t *word_ids = nullptr;    // (rows): different ids
-  int32_t *word_first = nullptr;  // (rows + 1)
-  int32_t *word_rows = nullptr;   // (rows)
-  int32_t *places = nullptr;      // (gathered rows)
+  int32_t *places = nullptr;  // (gathered rows)
+
+  // Operations of a pass that wait until the host wants to see something of them or the pass ends: all of them are
+  // recorded as one.
+  struct Operation {
+    void (*run)(const TrainingContext &context, int32_t layer);
+    int32_t layer;
+  };
+  std::vector<Operation> waiting;
+  Recordings recordings;
+  Recordings::Key key;  // of what is started, kept so that starting allocates nothing in the long run
 
  private:
   int64_t max_gathered_;
   float *floats_;
-  int32_t *integers_;
 };
 
 }  // namespace rmt::cuda

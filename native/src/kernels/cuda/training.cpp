@@ -1,8 +1,13 @@
 // training.cpp - the table of training.h on a GPU.
+//
+// The operations of a pass are put off until the host wants to see something of them, or the pass ends: then all of
+// them are recorded as one CUDA graph for each shape, and replayed as in backend.cpp. What lies between, heads and
+// probes, the host works on.
 
 #include "kernels/cuda/training.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -21,7 +26,7 @@ Tape &tape_of(const TrainingContext &context) { return *static_cast<Tape *>(cont
 
 // What an operation works with. While there is one, the calls of this thread stay together.
 struct Job {
-  Job(const TrainingContext &training_context, int32_t layer_index = 0)
+  explicit Job(const TrainingContext &training_context, int32_t layer_index = 0)
       : context(training_context),
         shape(*training_context.shape),
         trainer(*static_cast<Trainer *>(training_context.trainer)),
@@ -113,13 +118,58 @@ void begin_segment(const TrainingContext &context, const TrainingBlock *blocks, 
   Tape &tape = tape_of(context);
   const Place::Lock lock(tape.place.mutex());
   tape.place.enter();
-  tape.tables.fill(blocks, num_blocks, last_blocks, num_last_blocks, context.shape->num_mem_tokens);
+  tape.waiting.clear();
+  tape.tables.fill(blocks, num_blocks, last_blocks, num_last_blocks, context.shape->num_mem_tokens, context.backward);
+}
+
+int64_t bits(float value) {
+  int32_t same;
+  std::memcpy(&same, &value, sizeof(same));
+  return same;
+}
+int64_t bits(const void *address) { return static_cast<int64_t>(reinterpret_cast<intptr_t>(address)); }
+
+// Starts what waits.
+void start(const TrainingContext &context) {
+  Tape &tape = tape_of(context);
+  if (tape.waiting.empty()) return;
+  const Place::Lock lock(tape.place.mutex());
+  tape.place.enter();
+  const SegmentTables &tables = tape.tables;
+  tape.key = {tables.batch_size(),
+              tables.stride(),
+              tables.chosen() ? tables.last_rows().count : -1,
+              int64_t{context.causal},
+              bits(context.dropout.hidden),
+              bits(context.dropout.attention),
+              bits(context.trainer)};
+  for (const Tape::Operation &operation : tape.waiting) {
+    tape.key.push_back(bits(reinterpret_cast<const void *>(operation.run)));
+    tape.key.push_back(operation.layer);
+  }
+  if (tape.recordings.begin(tape.key, tables.turn())) {
+    for (const Tape::Operation &operation : tape.waiting) operation.run(context, operation.layer);
+  }
+  tape.recordings.end();
+  tape.waiting.clear();
+}
+
+// Entries of the table: an operation that is put off, or that ends a pass. Blocks say no more than the tables do, but
+// for their layer; with none there is nothing to do.
+template <void (*run)(const TrainingContext &, int32_t)>
+void put_off(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+  if (num_blocks > 0) tape_of(context).waiting.push_back({run, blocks[0].layer});
+}
+template <void (*run)(const TrainingContext &, int32_t)>
+void end_with(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
+  put_off<run>(context, blocks, num_blocks);
+  start(context);
 }
 
 // ---- forward ----
 
-void embed(const TrainingContext &context, const TrainingBlock *, int32_t) {
-  const Job job(context);
+void embed(const TrainingContext &context, int32_t layer) {
+  const Job job(context, layer);
   embed(job.stream, job.tables.documents(), job.hidden, job.shape.num_mem_tokens,
         job.trainer.weight(Tensor::kWordEmbeddings), job.trainer.weight(Tensor::kPositionEmbeddings),
         job.trainer.weight(Tensor::kTypeEmbeddings),
@@ -128,9 +178,8 @@ void embed(const TrainingContext &context, const TrainingBlock *, int32_t) {
         job.mask(DropoutSite::kEmbedding, context.dropout.hidden), job.tape.embedding_norm, job.kept.x);
 }
 
-void attention_block(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  if (num_blocks == 0) return;
-  const Job job(context, blocks[0].layer);
+void attention_block(const TrainingContext &context, int32_t layer) {
+  const Job job(context, layer);
   const LayerTape &kept = job.kept;
   const int64_t all = job.tables.num_rows();
   const float *x = kept.x;
@@ -156,9 +205,8 @@ void attention_block(const TrainingContext &context, const TrainingBlock *blocks
            job.mask(DropoutSite::kAttentionOutput, context.dropout.hidden), kept.attention_norm, kept.a);
 }
 
-void feed_forward_block(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  if (num_blocks == 0) return;
-  const Job job(context, blocks[0].layer);
+void feed_forward_block(const TrainingContext &context, int32_t layer) {
+  const Job job(context, layer);
   const LayerTape &kept = job.kept;
   job.products.linear(job.stream, kept.a, job.weight(Tensor::kIntermediateWeight),
                       job.weight(Tensor::kIntermediateBias), job.rows.count, job.inner, job.hidden, Activation::kGelu,
@@ -171,8 +219,8 @@ void feed_forward_block(const TrainingContext &context, const TrainingBlock *blo
            job.mask(DropoutSite::kOutput, context.dropout.hidden), kept.output_norm, job.next_x());
 }
 
-void write_memory(const TrainingContext &context, const TrainingBlock *, int32_t) {
-  const Job job(context);
+void write_memory(const TrainingContext &context, int32_t layer) {
+  const Job job(context, layer);
   if (job.shape.num_mem_tokens == 0) return;
   read_memory_rows(job.stream, job.tape.output, job.tables.last_write_rows(), job.tables.batch_size(),
                    job.shape.num_mem_tokens, job.hidden, job.tables.write_memory());
@@ -193,6 +241,7 @@ void for_each_piece(const Job &job, const RowPlace *places, int32_t num_places, 
 
 // Places of one level at a time: each level is a buffer of its own.
 void read_rows(const TrainingContext &context, const RowPlace *places, int32_t num_places, float *values) {
+  start(context);
   const Job job(context);
   for (int32_t begin = 0; begin < num_places;) {
     const int32_t level = places[begin].level;
@@ -215,19 +264,20 @@ void read_rows(const TrainingContext &context, const RowPlace *places, int32_t n
 
 // ---- backward ----
 
-void clear_dx(const TrainingContext &context, const TrainingBlock *, int32_t) {
-  const Job job(context);
+void clear_dx(const TrainingContext &context, int32_t layer) {
+  const Job job(context, layer);
   job.tape.place.clear(job.tape.dx, job.tables.num_rows() * job.hidden * kFloat);
 }
 
-void add_memory_gradients(const TrainingContext &context, const TrainingBlock *, int32_t) {
-  const Job job(context);
+void add_memory_gradients(const TrainingContext &context, int32_t layer) {
+  const Job job(context, layer);
   if (job.shape.num_mem_tokens == 0) return;
   add_memory_rows(job.stream, job.tape.dx, job.tables.write_rows(), job.tables.batch_size(), job.shape.num_mem_tokens,
                   job.hidden, job.tables.dwrite_memory());
 }
 
 void add_to_dx(const TrainingContext &context, const RowPlace *places, int32_t num_places, const float *values) {
+  start(context);
   const Job job(context);
   const auto row_of = [&](const RowPlace &place) { return place.block->index * job.tables.stride() + place.position; };
   for_each_piece(job, places, num_places, row_of, [&](int32_t first, int64_t count) {
@@ -236,9 +286,8 @@ void add_to_dx(const TrainingContext &context, const RowPlace *places, int32_t n
   });
 }
 
-void feed_forward_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  if (num_blocks == 0) return;
-  const Job job(context, blocks[0].layer);
+void feed_forward_backward(const TrainingContext &context, int32_t layer) {
+  const Job job(context, layer);
   const LayerTape &kept = job.kept;
   Tape &tape = job.tape;
   const int64_t rows = job.rows.count;
@@ -261,9 +310,8 @@ void feed_forward_backward(const TrainingContext &context, const TrainingBlock *
   job.put_dx();
 }
 
-void attention_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  if (num_blocks == 0) return;
-  const Job job(context, blocks[0].layer);
+void attention_backward(const TrainingContext &context, int32_t layer) {
+  const Job job(context, layer);
   const LayerTape &kept = job.kept;
   Tape &tape = job.tape;
   const int64_t rows = job.rows.count;
@@ -300,40 +348,8 @@ void attention_backward(const TrainingContext &context, const TrainingBlock *blo
   }
 }
 
-// The words of the blocks by id, and of one id by row.
-SortedWords bring_sorted_words(const Job &job, const TrainingBlock *blocks, int32_t num_blocks) {
-  std::vector<std::pair<int32_t, int32_t>> words;  // id, row
-  for (int32_t b = 0; b < num_blocks; ++b) {
-    const TrainingBlock &block = blocks[b];
-    for (int32_t t = 0; t < block.length; ++t) {
-      if (reads_memory(block, t, job.shape.num_mem_tokens)) continue;
-      words.emplace_back(block.ids[t], block.index * job.tables.stride() + t);
-    }
-  }
-  std::sort(words.begin(), words.end());
-  std::vector<int32_t> ids;
-  std::vector<int32_t> first;
-  std::vector<int32_t> rows;
-  for (const auto &[id, row] : words) {
-    if (ids.empty() || ids.back() != id) {
-      ids.push_back(id);
-      first.push_back(static_cast<int32_t>(rows.size()));
-    }
-    rows.push_back(row);
-  }
-  first.push_back(static_cast<int32_t>(rows.size()));
-  const auto bring = [&](int32_t *to, const std::vector<int32_t> &table) {
-    job.tape.place.upload(to, table.data(), static_cast<int64_t>(table.size() * sizeof(int32_t)));
-  };
-  bring(job.tape.word_ids, ids);
-  bring(job.tape.word_first, first);
-  bring(job.tape.word_rows, rows);
-  return {static_cast<int32_t>(ids.size()), job.tape.word_ids, job.tape.word_first, job.tape.word_rows};
-}
-
-void embed_backward(const TrainingContext &context, const TrainingBlock *blocks, int32_t num_blocks) {
-  if (num_blocks == 0) return;
-  const Job job(context);
+void embed_backward(const TrainingContext &context, int32_t layer) {
+  const Job job(context, layer);
   Tape &tape = job.tape;
   const Mask mask = job.mask(DropoutSite::kEmbedding, context.dropout.hidden);
   if (mask.threshold != 0) {
@@ -342,9 +358,9 @@ void embed_backward(const TrainingContext &context, const TrainingBlock *blocks,
   norm_backward(job.stream, job.tables.num_rows(), job.hidden, job.trainer.weight(Tensor::kEmbeddingNormWeight),
                 tape.embedding_norm, tape.sum_scratch, tape.dx, job.trainer.gradient(Tensor::kEmbeddingNormWeight),
                 job.trainer.gradient(Tensor::kEmbeddingNormBias));
-  embedding_backward(job.stream, job.tables.documents(), bring_sorted_words(job, blocks, num_blocks), job.hidden,
-                     tape.dx, tape.sum_scratch, job.trainer.gradient(Tensor::kWordEmbeddings),
-                     job.trainer.gradient(Tensor::kPositionEmbeddings), job.trainer.gradient(Tensor::kTypeEmbeddings));
+  embedding_backward(job.stream, job.tables.documents(), job.tables.words(), job.hidden, tape.dx, tape.sum_scratch,
+                     job.trainer.gradient(Tensor::kWordEmbeddings), job.trainer.gradient(Tensor::kPositionEmbeddings),
+                     job.trainer.gradient(Tensor::kTypeEmbeddings));
   if (job.shape.num_mem_tokens > 0) {
     read_memory_rows(job.stream, tape.dx, job.tables.dread_rows(), job.tables.batch_size(), job.shape.num_mem_tokens,
                      job.hidden, job.tables.dread_memory());
@@ -355,6 +371,7 @@ void embed_backward(const TrainingContext &context, const TrainingBlock *blocks,
 
 void rows_linear(const TrainingContext &context, Tensor weight, Tensor bias, int32_t first, int32_t count,
                  const float *in, int32_t num_rows, float *out) {
+  start(context);
   const Job job(context);
   Tape &tape = job.tape;
   tape.place.upload(tape.gathered, in, int64_t{num_rows} * job.hidden * kFloat);
@@ -365,6 +382,7 @@ void rows_linear(const TrainingContext &context, Tensor weight, Tensor bias, int
 
 void rows_linear_backward(const TrainingContext &context, Tensor weight, Tensor bias, int32_t first, int32_t count,
                           const float *in, const float *dout, int32_t num_rows, float *din) {
+  start(context);
   const Job job(context);
   Tape &tape = job.tape;
   const int64_t place = int64_t{first} * job.hidden;
@@ -392,17 +410,17 @@ const TrainingBackend kTraining = {
     begin_segment,
     read_initial_memory,
     add_initial_memory_gradient,
-    embed,
-    attention_block,
-    feed_forward_block,
-    write_memory,
+    put_off<embed>,
+    put_off<attention_block>,
+    put_off<feed_forward_block>,
+    end_with<write_memory>,
     read_rows,
-    clear_dx,
-    add_memory_gradients,
+    put_off<clear_dx>,
+    put_off<add_memory_gradients>,
     add_to_dx,
-    feed_forward_backward,
-    attention_backward,
-    embed_backward,
+    put_off<feed_forward_backward>,
+    put_off<attention_backward>,
+    end_with<embed_backward>,
     rows_linear,
     rows_linear_backward,
     clear_gradients,
