@@ -49,7 +49,7 @@ struct TrainingContext {
   void *device;
   bool causal;
   Dropout dropout;
-  bool backward;  // of begin_segment: a backward follows
+  bool backward = false;  // of begin_segment: a backward follows
 };
 
 // How much one segment of a batch may hold.
