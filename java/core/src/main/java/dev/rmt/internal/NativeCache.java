@@ -2,7 +2,7 @@ package dev.rmt.internal;
 
 import dev.rmt.DeviceException;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
+import java.io.InputStream;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
@@ -10,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
@@ -27,7 +26,16 @@ final class NativeCache {
     static final String HOW_TO_OVERRIDE =
             "the system property " + PROPERTY + " or the environment variable " + ENVIRONMENT;
 
+    /** A library is compared and copied in pieces: as a whole, twice, it would be the largest thing on a small heap. */
+    private static final int PIECE = 1 << 14;
+
     private final Path folder;
+
+    /** What a file is to hold. Opened more than once, and the same each time. */
+    @FunctionalInterface
+    interface Content {
+        InputStream open() throws IOException;
+    }
 
     NativeCache(Path folder) {
         this.folder = folder.toAbsolutePath().normalize();
@@ -50,8 +58,9 @@ final class NativeCache {
      * The file with this content, written if it is not there yet or not what it should be.
      *
      * @throws DeviceException if the folder cannot be used, naming it and how to name another
+     * @throws IOException if the content cannot be read
      */
-    Path file(String name, byte[] content) {
+    Path file(String name, Content content) throws IOException {
         Path file =
                 folder.resolve(HexFormat.of().formatHex(sha256(content), 0, 16)).resolve(name);
         try {
@@ -85,18 +94,28 @@ final class NativeCache {
                 e);
     }
 
-    private static boolean holds(Path file, byte[] content) throws IOException {
-        return Files.isRegularFile(file)
-                && Files.size(file) == content.length
-                && Arrays.equals(Files.readAllBytes(file), content);
+    private static boolean holds(Path file, Content content) throws IOException {
+        if (!Files.isRegularFile(file)) {
+            return false;
+        }
+        try (InputStream expected = content.open();
+                InputStream found = Files.newInputStream(file)) {
+            byte[] a = new byte[PIECE];
+            byte[] b = new byte[PIECE];
+            int count;
+            do {
+                count = expected.readNBytes(a, 0, PIECE);
+                if (!Arrays.equals(a, 0, count, b, 0, found.readNBytes(b, 0, PIECE))) {
+                    return false;
+                }
+            } while (count == PIECE);
+            return true;
+        }
     }
 
-    private static void write(Path file, byte[] content) throws IOException {
-        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-            java.nio.ByteBuffer bytes = java.nio.ByteBuffer.wrap(content);
-            while (bytes.hasRemaining()) {
-                channel.write(bytes);
-            }
+    private static void write(Path file, Content content) throws IOException {
+        try (InputStream in = content.open()) {
+            Files.copy(in, file);
         }
     }
 
@@ -121,11 +140,19 @@ final class NativeCache {
         return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
     }
 
-    private static byte[] sha256(byte[] content) {
+    private static byte[] sha256(Content content) throws IOException {
+        MessageDigest digest;
         try {
-            return MessageDigest.getInstance("SHA-256").digest(content);
+            digest = MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException("Every JDK has SHA-256.", e);
         }
+        try (InputStream in = content.open()) {
+            byte[] piece = new byte[PIECE];
+            for (int count = in.read(piece); count >= 0; count = in.read(piece)) {
+                digest.update(piece, 0, count);
+            }
+        }
+        return digest.digest();
     }
 }

@@ -4,7 +4,6 @@ import dev.rmt.CudaInfo;
 import dev.rmt.DeviceException;
 import dev.rmt.Precision;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.URL;
 import java.util.Optional;
 import java.util.ServiceConfigurationError;
@@ -111,8 +110,8 @@ public final class NativeCuda {
     }
 
     private static String extracted(URL url) {
-        try (InputStream in = url.openStream()) {
-            return NativeCache.current().file(FILE, in.readAllBytes()).toString();
+        try {
+            return NativeCache.current().file(FILE, url::openStream).toString();
         } catch (IOException e) {
             throw new DeviceException("CUDA cannot be used: " + url + " cannot be read (" + e.getMessage() + ").", e);
         }

@@ -2,7 +2,7 @@ package dev.rmt.internal;
 
 import dev.rmt.DeviceException;
 import java.io.IOException;
-import java.io.InputStream;
+import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -35,7 +35,7 @@ public final class NativeLibrary {
         NativePlatform platform = NativePlatform.current();
         NativeCache cache = NativeCache.current();
         String folder = System.getProperty(FOLDER_PROPERTY);
-        Path file = folder != null ? fileIn(Path.of(folder)) : cache.file(fileName(), content(platform));
+        Path file = folder != null ? fileIn(Path.of(folder)) : extracted(cache, platform);
         try {
             link(file, cache, platform);
         } catch (IOException e) {
@@ -111,30 +111,25 @@ public final class NativeLibrary {
         return file;
     }
 
-    private static byte[] content(NativePlatform platform) {
-        try (InputStream in = resource(platform.name())) {
-            if (in == null) {
-                List<String> held =
-                        PLATFORMS.stream().filter(NativeLibrary::isHeld).toList();
-                throw new DeviceException(
-                        "There is no native library for " + platform.name() + " in this jar, only for "
-                                + (held.isEmpty() ? "none" : String.join(", ", held)) + "; build rmt on this machine.");
-            }
-            return in.readAllBytes();
+    private static Path extracted(NativeCache cache, NativePlatform platform) {
+        URL library = resource(platform.name());
+        if (library == null) {
+            List<String> held = PLATFORMS.stream().filter(NativeLibrary::isHeld).toList();
+            throw new DeviceException("There is no native library for " + platform.name() + " in this jar, only for "
+                    + (held.isEmpty() ? "none" : String.join(", ", held)) + "; build rmt on this machine.");
+        }
+        try {
+            return cache.file(fileName(), library::openStream);
         } catch (IOException e) {
             throw new DeviceException("The native library cannot be read from the jar: " + e.getMessage(), e);
         }
     }
 
     private static boolean isHeld(String platform) {
-        try (InputStream in = resource(platform)) {
-            return in != null;
-        } catch (IOException e) {
-            return false;
-        }
+        return resource(platform) != null;
     }
 
-    private static InputStream resource(String platform) {
-        return NativeLibrary.class.getResourceAsStream(platform + "/" + fileName());
+    private static URL resource(String platform) {
+        return NativeLibrary.class.getResource(platform + "/" + fileName());
     }
 }
