@@ -5,11 +5,9 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.rmt.ModelFormatException;
+import dev.rmt.internal.JsonTree;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -35,9 +33,6 @@ final class StrictJson {
                     .maxStringLength(MAX_STRING_CHARS)
                     .build())
             .build();
-    private static final ObjectMapper MAPPER = JsonMapper.builder(FACTORY)
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
 
     private StrictJson() {}
 
@@ -60,7 +55,7 @@ final class StrictJson {
             throw new ModelFormatException(file + " is empty; a JSON object is expected there.");
         }
         try (JsonParser parser = parser(bytes, 0, bytes.length)) {
-            JsonNode node = MAPPER.readTree(parser);
+            JsonNode node = JsonTree.read(parser);
             if (node == null || !node.isObject()) {
                 throw new ModelFormatException(file + " does not hold a JSON object.");
             }

@@ -1,11 +1,12 @@
 package dev.rmt.text;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.rmt.ModelFormatException;
+import dev.rmt.internal.JsonTree;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
@@ -21,6 +22,13 @@ final class TokenizerFiles {
     private static final long MAX_BYTES = 32L << 20;
 
     private static final int MAX_SHOWN = 60;
+
+    private static final JsonFactory JSON = JsonFactory.builder()
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            // A tokenizer.json has a name for every piece: they must not fill tables that outlive the parser.
+            .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+            .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+            .build();
 
     private TokenizerFiles() {}
 
@@ -61,13 +69,9 @@ final class TokenizerFiles {
     /** A file that holds one JSON object without duplicate names. */
     static JsonNode readObject(Path file) {
         String text = readText(file);
-        JsonMapper mapper = JsonMapper.builder()
-                .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-                .build();
-        try {
-            JsonNode node = mapper.readTree(text);
-            if (!node.isObject()) {
+        try (JsonParser parser = JSON.createParser(text)) {
+            JsonNode node = JsonTree.read(parser);
+            if (node == null || !node.isObject()) {
                 throw new ModelFormatException(file + " does not hold a JSON object.");
             }
             return node;
@@ -78,6 +82,8 @@ final class TokenizerFiles {
                             + e.getLocation().getColumnNr() + ")";
             throw new ModelFormatException(
                     file + " is not valid JSON" + at + ": " + shown(e.getOriginalMessage()) + ".", e);
+        } catch (IOException e) {
+            throw new IllegalStateException("A text in memory can be read.", e);
         }
     }
 
