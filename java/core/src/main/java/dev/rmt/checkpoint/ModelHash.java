@@ -20,6 +20,7 @@ public final class ModelHash {
     private static final int PIECE = 1 << 14;
 
     private final MessageDigest digest;
+    private final float[] piece = new float[PIECE];
     private final ByteBuffer bytes = ByteBuffer.allocate(PIECE * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
 
     private ModelHash() {
@@ -77,9 +78,8 @@ public final class ModelHash {
             add((int) dimension);
             elements *= dimension;
         }
-        float[] piece = new float[(int) Math.min(PIECE, elements)];
         for (long done = 0; done < elements; ) {
-            int count = (int) Math.min(piece.length, elements - done);
+            int count = (int) Math.min(PIECE, elements - done);
             weights.read(name, done, piece, 0, count);
             bytes.clear();
             bytes.asFloatBuffer().put(piece, 0, count);
