@@ -10,7 +10,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -200,7 +202,8 @@ final class ModelAssembly {
     }
 
     private void noteIgnored(Map<String, Located> found) {
-        Set<Located> used = new HashSet<>(found.values());
+        Set<Located> used = Collections.newSetFromMap(new IdentityHashMap<>());
+        used.addAll(found.values());
         List<String> ignored = files.byName().values().stream()
                 .filter(located -> !used.contains(located))
                 .map(located -> located.tensor().name())

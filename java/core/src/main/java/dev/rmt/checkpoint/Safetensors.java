@@ -218,7 +218,7 @@ public final class Safetensors implements Closeable {
     }
 
     private void checkPiece(TensorInfo tensor, long firstElement, int count) {
-        if (!tensor.equals(byName.get(tensor.name()))) {
+        if (!Objects.equals(tensor, byName.get(tensor.name()))) {
             throw new IllegalArgumentException("Tensor " + quote(tensor.name()) + " does not belong to " + file + ".");
         }
         Objects.checkFromIndexSize(firstElement, (long) count, tensor.numElements());

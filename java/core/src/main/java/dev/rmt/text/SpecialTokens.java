@@ -17,4 +17,10 @@ public record SpecialTokens(String pad, String unk, String cls, String sep, Stri
     public List<String> pieces() {
         return List.of(pad, unk, cls, sep, mask);
     }
+
+    /** Written out, since the hash of a model is made of it: what a record says by itself may differ between JDKs. */
+    @Override
+    public String toString() {
+        return "SpecialTokens[pad=" + pad + ", unk=" + unk + ", cls=" + cls + ", sep=" + sep + ", mask=" + mask + "]";
+    }
 }

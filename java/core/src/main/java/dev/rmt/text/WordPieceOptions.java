@@ -39,4 +39,11 @@ public record WordPieceOptions(
     public boolean stripsAccents() {
         return stripAccents != null ? stripAccents : lowerCase;
     }
+
+    /** Written out, since the hash of a model is made of it: what a record says by itself may differ between JDKs. */
+    @Override
+    public String toString() {
+        return "WordPieceOptions[lowerCase=" + lowerCase + ", stripAccents=" + stripAccents + ", chineseChars="
+                + chineseChars + ", continuationPrefix=" + continuationPrefix + ", maxWordChars=" + maxWordChars + "]";
+    }
 }

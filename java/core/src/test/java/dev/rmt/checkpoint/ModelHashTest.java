@@ -3,6 +3,8 @@ package dev.rmt.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.rmt.LoadOptions;
+import dev.rmt.text.SpecialTokens;
+import dev.rmt.text.WordPieceOptions;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -76,5 +78,14 @@ class ModelHashTest {
         Path cased = new TinyBert().write(newFolder());
         TinyBert.writeText(cased.resolve("tokenizer_config.json"), "{\"do_lower_case\": false}");
         assertThat(hash(cased, OPTIONS)).isNotEqualTo(hash);
+    }
+
+    @Test
+    void theTextsThatAreHashedStayAsTheyAre() {
+        assertThat(WordPieceOptions.defaults())
+                .hasToString("WordPieceOptions[lowerCase=true, stripAccents=null, chineseChars=true, "
+                        + "continuationPrefix=##, maxWordChars=100]");
+        assertThat(SpecialTokens.bert())
+                .hasToString("SpecialTokens[pad=[PAD], unk=[UNK], cls=[CLS], sep=[SEP], mask=[MASK]]");
     }
 }
