@@ -1,4 +1,4 @@
-package dev.rmt.internal;
+package dev.rmt.json;
 
 import com.fasterxml.jackson.core.JsonParseException;
 import com.fasterxml.jackson.core.JsonParser;

@@ -1,4 +1,4 @@
-package dev.rmt.internal;
+package dev.rmt.json;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
