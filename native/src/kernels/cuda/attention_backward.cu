@@ -6,8 +6,12 @@
 // where delta, the sum of dout x out over a head, is the mean of m (dout v) under P. Scores are computed in the order
 // of attention.cu, to the same bits: what they are off by is then in log_sum_exp too, and P adds up to 1.
 //
-// One kernel goes over the keys for each tile of queries and makes dq; another goes over the queries for each tile of
-// keys and makes dk and dv. So nothing is added by two blocks, at the price of computing scores twice.
+// The dS of a query have to add up to zero, else what all keys have in common gets into dq; and delta, a sum of rounded
+// outputs, is off by more than dout v is on average. What a query's dS do add up to, `rest`, is what delta lacks.
+//
+// One kernel goes over the keys for each tile of queries and makes dq, from which it takes rest P k / sqrt(HS) at the
+// end, and rest; another goes over the queries for each tile of keys and makes dk and dv, with delta + rest. So nothing
+// is added by two blocks, at the price of computing scores twice.
 #include <cmath>
 
 #include "kernels/cuda/device.h"
@@ -20,7 +24,8 @@ namespace {
 constexpr int kTile = 32;  // queries and keys in a tile
 constexpr int kThreads = 128;
 // Blocks that a multiprocessor has registers for.
-constexpr int kQueryBlocks = 4;
+template <int kWidth>
+constexpr int kQueryBlocks = kWidth < 64 ? 4 : 3;
 constexpr int kKeyBlocks = 3;
 // The first half of the threads computes scores and dv, the other dout v and dk: the same code on other tiles.
 constexpr int kHalf = kThreads / 2;
@@ -40,6 +45,7 @@ struct Job {
   const float *dout;         // (rows, H)
   const float *log_sum_exp;  // (rows, NH)
   float *delta;              // (rows, NH)
+  float *rest;               // (rows, NH)
   HeadRows dq;
   HeadRows dk;
   HeadRows dv;
@@ -90,7 +96,7 @@ struct Tiles {
   float *dout;  // (queries, columns)
   float *k;     // (keys, columns), like v
   float *v;
-  float *weights;  // (queries, keys): scores, then m P
+  float *weights;  // (queries, keys): scores, then P for dq, m P for dk and dv
   float *dscores;  // (queries, keys): dout v, then dS
   // Of each query:
   float *log_sum_exp;
@@ -153,8 +159,11 @@ __device__ inline void load_keys(const Job &job, const Place &place, int32_t fir
                     tiles.v);
 }
 
+// What a tile is made for.
+enum class Goal { kQueryGradient, kKeyGradient };
+
 // What belongs to each query of a tile, by the first warp.
-template <int kWidth>
+template <Goal kGoal, int kWidth>
 __device__ inline void load_query_numbers(const Job &job, const Place &place, int32_t first_query,
                                           const DroppedSite &site, const Tiles<kWidth> &tiles) {
   const int32_t query = static_cast<int32_t>(threadIdx.x);
@@ -164,7 +173,9 @@ __device__ inline void load_query_numbers(const Job &job, const Place &place, in
   const int32_t position = static_cast<int32_t>(row - place.first_key_row);
   const int64_t number = compact * job.shape.num_heads + place.head;
   tiles.log_sum_exp[query] = row < 0 ? 0.0f : job.log_sum_exp[number];
-  tiles.delta[query] = row < 0 ? 0.0f : job.delta[number];
+  float delta = row < 0 ? 0.0f : job.delta[number];
+  if (kGoal == Goal::kKeyGradient && row >= 0) delta += job.rest[number];
+  tiles.delta[query] = delta;
   tiles.visible[query] = row < 0 ? 0 : (job.shape.causal ? position + 1 : place.length);
   tiles.dropped[query] = site.row(position).hash;
 }
@@ -196,8 +207,8 @@ __device__ inline void add_products(const float *a, const float *b, int x, int y
   }
 }
 
-// Scores and dout v to m P and dS: a key for each lane, rows by the warps in turn.
-template <int kWidth>
+// Scores and dout v to weights and dS: a key for each lane, rows by the warps in turn.
+template <Goal kGoal, int kWidth>
 __device__ inline void differentiate(const Job &job, const Tiles<kWidth> &tiles, int32_t first_key) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const int32_t key = first_key + lane;
@@ -207,14 +218,14 @@ __device__ inline void differentiate(const Job &job, const Tiles<kWidth> &tiles,
     const DroppedRow dropped{tiles.dropped[query], job.mask.threshold, job.mask.kept_scale};
     const float probability = key < tiles.visible[query] ? expf(tiles.weights[at] - tiles.log_sum_exp[query]) : 0.0f;
     const float factor = dropped.factor(key);
-    tiles.weights[at] = factor * probability;
+    tiles.weights[at] = kGoal == Goal::kQueryGradient ? probability : factor * probability;
     tiles.dscores[at] = probability * (factor * tiles.dscores[at] - tiles.delta[query]);
   }
 }
 
-// Makes m P and dS of a tile of queries and a tile of keys, whose columns of the block's own chunk are in shared memory
-// behind this. Tiles that are not new are there already, if there is one chunk.
-template <int kWidth>
+// Makes weights and dS of a tile of queries and a tile of keys, whose columns of the block's own chunk are in shared
+// memory behind this. Tiles that are not new are there already, if there is one chunk.
+template <Goal kGoal, int kWidth>
 __device__ inline void score_tile(const Job &job, const Place &place, const DroppedSite &site, int32_t first_query,
                                   bool new_queries, int32_t first_key, bool new_keys, const Tiles<kWidth> &tiles) {
   const int thread = static_cast<int>(threadIdx.x) % kHalf;
@@ -224,7 +235,7 @@ __device__ inline void score_tile(const Job &job, const Place &place, const Drop
   float sums[4][4] = {};
   for (int32_t chunk = 0; chunk < job.num_chunks; ++chunk) {
     __syncthreads();  // the tiles are no longer read
-    if (chunk == 0 && new_queries) load_query_numbers(job, place, first_query, site, tiles);
+    if (chunk == 0 && new_queries) load_query_numbers<kGoal>(job, place, first_query, site, tiles);
     if (new_queries || job.num_chunks > 1) load_queries(job, place, first_query, chunk, tiles);
     if (new_keys || job.num_chunks > 1) load_keys(job, place, first_key, chunk, tiles);
     __syncthreads();
@@ -241,7 +252,7 @@ __device__ inline void score_tile(const Job &job, const Place &place, const Drop
     load_queries(job, place, first_query, place.chunk, tiles);
     load_keys(job, place, first_key, place.chunk, tiles);
   }
-  differentiate(job, tiles, first_key);
+  differentiate<kGoal>(job, tiles, first_key);
   __syncthreads();
 }
 
@@ -265,9 +276,21 @@ __global__ void __launch_bounds__(kThreads) delta_kernel(Job job, const float *o
   if (lane == 0) job.delta[number] = sum;
 }
 
-// dq of a tile of queries.
+// sums += the factors times four keys, of which there are four columns.
+__device__ inline void add_keys(const float4 &factors, const float4 (&keys)[4], float (&sums)[4]) {
+  const float factor[4] = {factors.x, factors.y, factors.z, factors.w};
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    sums[0] = fmaf(factor[j], keys[j].x, sums[0]);
+    sums[1] = fmaf(factor[j], keys[j].y, sums[1]);
+    sums[2] = fmaf(factor[j], keys[j].z, sums[2]);
+    sums[3] = fmaf(factor[j], keys[j].w, sums[3]);
+  }
+}
+
+// dq and rest of a tile of queries.
 template <int kWidth>
-__global__ void __launch_bounds__(kThreads, kQueryBlocks) query_gradient_kernel(Job job) {
+__global__ void __launch_bounds__(kThreads, kQueryBlocks<kWidth>) query_gradient_kernel(Job job) {
   RMT_SHARED_MEMORY(float, memory);
   const Tiles<kWidth> tiles(memory);
   const Place place(job);
@@ -281,9 +304,11 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks) query_gradient_kernel(
   constexpr int kQueries = kTile / kGroups;         // queries of a thread: group, group + kGroups ...
   const int column = static_cast<int>(threadIdx.x) % (kWidth / 4) * 4;
   const int group = static_cast<int>(threadIdx.x) / (kWidth / 4);
-  float sums[kQueries][4] = {};
+  float sums[kQueries][4] = {};   // dS k
+  float means[kQueries][4] = {};  // P k
+  float rest[kQueries] = {};
   for (int32_t first_key = 0; first_key < end; first_key += kTile) {
-    score_tile(job, place, site, first_query, first_key == 0, first_key, true, tiles);
+    score_tile<Goal::kQueryGradient>(job, place, site, first_query, first_key == 0, first_key, true, tiles);
 #pragma unroll 2
     for (int key = 0; key < kTile; key += 4) {
       float4 keys[4];
@@ -293,16 +318,12 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks) query_gradient_kernel(
       }
 #pragma unroll
       for (int i = 0; i < kQueries; ++i) {
-        const float *dscores = tiles.dscores + (group + i * kGroups) * kScoreStride + key;
-        const float4 ds = *reinterpret_cast<const float4 *>(dscores);
-        const float factors[4] = {ds.x, ds.y, ds.z, ds.w};
-#pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          sums[i][0] = fmaf(factors[j], keys[j].x, sums[i][0]);
-          sums[i][1] = fmaf(factors[j], keys[j].y, sums[i][1]);
-          sums[i][2] = fmaf(factors[j], keys[j].z, sums[i][2]);
-          sums[i][3] = fmaf(factors[j], keys[j].w, sums[i][3]);
-        }
+        const int at = (group + i * kGroups) * kScoreStride + key;
+        const float4 ds = *reinterpret_cast<const float4 *>(tiles.dscores + at);
+        const float4 p = *reinterpret_cast<const float4 *>(tiles.weights + at);
+        rest[i] += (ds.x + ds.y) + (ds.z + ds.w);
+        add_keys(ds, keys, sums[i]);
+        add_keys(p, keys, means[i]);
       }
     }
   }
@@ -316,8 +337,9 @@ __global__ void __launch_bounds__(kThreads, kQueryBlocks) query_gradient_kernel(
     float *dq = job.dq.values + compact * job.dq.row_stride + place.head * job.shape.head_size + place.chunk * kWidth;
 #pragma unroll
     for (int c = 0; c < 4; ++c) {
-      if (column + c < columns) dq[column + c] = sums[i][c] * job.scale;
+      if (column + c < columns) dq[column + c] = fmaf(-rest[i], means[i][c], sums[i][c]) * job.scale;
     }
+    if (place.chunk == 0 && column == 0) job.rest[compact * job.shape.num_heads + place.head] = rest[i];
   }
 }
 
@@ -364,7 +386,7 @@ __global__ void __launch_bounds__(kThreads, kKeyBlocks) key_gradient_kernel(Job 
   for (int32_t first_query = 0; first_query < end; first_query += kTile) {
     const int32_t last_position = place.last_position(job, first_query);
     if (job.shape.causal && last_position >= 0 && last_position < first_key) continue;
-    score_tile(job, place, site, first_query, true, first_key, new_keys, tiles);
+    score_tile<Goal::kKeyGradient>(job, place, site, first_query, true, first_key, new_keys, tiles);
     new_keys = false;
 #pragma unroll 4
     for (int query = 0; query < kTile; ++query) {
@@ -420,7 +442,8 @@ void attention_backward(cudaStream_t stream, const Documents &documents, const R
                         const float *log_sum_exp, const float *out, const float *dout, float *scratch,
                         const HeadRows &dq, const HeadRows &dk, const HeadRows &dv) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(shape.head_size));
-  const Job job{documents, rows, shape, scale, 1, mask, q, k, v, dout, log_sum_exp, scratch, dq, dk, dv};
+  float *rest = scratch + rows.count * shape.num_heads;
+  const Job job{documents, rows, shape, scale, 1, mask, q, k, v, dout, log_sum_exp, scratch, rest, dq, dk, dv};
   if (shape.head_size <= 16) {
     launch<16>(stream, job, out);
   } else if (shape.head_size <= 32) {

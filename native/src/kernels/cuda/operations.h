@@ -134,7 +134,7 @@ void attention(cudaStream_t stream, const Documents &documents, const Rows &rows
                const HeadRows &q, const HeadRows &k, const HeadRows &v, const Mask &mask, float *log_sum_exp,
                float *out /* (rows, H) */);
 
-// dq on compact rows, dk and dv on all rows (zero beyond a document's length): overwritten. `scratch` has
+// dq on compact rows, dk and dv on all rows (zero beyond a document's length): overwritten. `scratch` has 2 x
 // rows.count x num_heads floats.
 void attention_backward(cudaStream_t stream, const Documents &documents, const Rows &rows, const AttentionShape &shape,
                         const HeadRows &q, const HeadRows &k, const HeadRows &v, const Mask &mask,

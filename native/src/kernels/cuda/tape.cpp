@@ -64,7 +64,7 @@ int64_t TapeBuffers::lay_out(const ModelShape &shape, const TapeLimits &limits, 
   for (float **buffer : {&dx, &chosen_dx, &chosen_x, &added, &dattended}) *buffer = take(hidden);
   for (float **buffer : {&activation, &dinner}) *buffer = take(inner);
   dprojections = take(3 * hidden);
-  row_scratch = take(rows * shape.num_heads);
+  row_scratch = take(2 * rows * shape.num_heads);
   sum_scratch = take(sum_scratch_floats(shape, limits));
   const int64_t most_outputs = std::max({shape.hidden_size, shape.num_labels, shape.num_probe_outputs});
   gathered = take(max_gathered_rows(limits) * shape.hidden_size);

@@ -35,7 +35,7 @@ struct TapeBuffers {
   float *dinner;      // (rows, F)
   float *dprojections;
   float *dattended;     // (rows, H)
-  float *row_scratch;   // (rows, NH): for attention_backward
+  float *row_scratch;   // (2, rows, NH): for attention_backward
   float *sum_scratch;   // for sums over rows
   float *gathered;      // (gathered rows, H): in rows_linear, read_rows and add_to_dx
   float *gathered_out;  // (gathered rows, most outputs)
