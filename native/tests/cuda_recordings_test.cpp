@@ -96,14 +96,8 @@ void take_step(rmt_trainer *trainer, int64_t number, bool recompute, bool with_d
   OK(rmt_trainer_clear_state_gradient, trainer, -1);
   test::forward_all(trainer, calls, config);
   test::backward_all(trainer, calls, recompute);
-  auto options = test::sized<rmt_adamw>();
-  options.learning_rate = 0.01;
-  options.beta1 = 0.9;
-  options.beta2 = 0.99;
-  options.epsilon = 1e-8;
-  options.gradient_scale = 1;
+  rmt_adamw options = test::adamw_options(number);
   options.clip_norm = 1;
-  options.step = number;
   OK(rmt_trainer_step, trainer, &options, nullptr);
 }
 

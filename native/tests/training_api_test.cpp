@@ -414,13 +414,9 @@ TEST("values and states that are wrong are refused") {
 }
 
 rmt_adamw good_step() {
-  auto options = sized<rmt_adamw>();
+  rmt_adamw options = test::adamw_options(1);
   options.learning_rate = 0.001;
-  options.beta1 = 0.9;
   options.beta2 = 0.999;
-  options.epsilon = 1e-8;
-  options.gradient_scale = 1;
-  options.step = 1;
   return options;
 }
 

@@ -45,6 +45,18 @@ inline rmt_trainer_options trainer_options(int32_t max_batch_size, int32_t max_i
   return options;
 }
 
+// Of step `step`: no decay, no average, nothing clipped.
+inline rmt_adamw adamw_options(int64_t step) {
+  auto options = sized<rmt_adamw>();
+  options.learning_rate = 0.01;
+  options.beta1 = 0.9;
+  options.beta2 = 0.99;
+  options.epsilon = 1e-8;
+  options.gradient_scale = 1;
+  options.step = step;
+  return options;
+}
+
 inline TrainerPtr make_trainer(rmt_device *device, const rmt_model_config &config, const rmt_trainer_options &options) {
   rmt_trainer *trainer = nullptr;
   OK(rmt_trainer_create, device, &config, &options, &trainer);

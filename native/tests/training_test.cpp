@@ -465,15 +465,10 @@ Expected adamw_step(const rmt_adamw &options, Expected old, double gradient, boo
 }
 
 rmt_adamw adamw(int64_t step) {
-  auto options = test::sized<rmt_adamw>();
-  options.learning_rate = 0.01;
-  options.beta1 = 0.9;
-  options.beta2 = 0.99;
-  options.epsilon = 1e-8;
+  rmt_adamw options = test::adamw_options(step);
   options.weight_decay = 0.1;
   options.gradient_scale = 0.5;
   options.average_decay = 0.75;
-  options.step = step;
   return options;
 }
 
