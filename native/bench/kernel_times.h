@@ -20,6 +20,9 @@ struct KernelTimes {
   double attention_operations;  // likewise
 };
 
+// The middle one; sorts them.
+double median_of(double *values, int32_t count);
+
 // Of an instruction set that this processor runs: "avx512", "avx2" or "portable".
 KernelTimes kernel_times(const char *cpu_isa, const EncoderSize &size);
 

@@ -170,10 +170,7 @@ double relative_error(const std::vector<float> &values, const std::vector<float>
   return error / magnitude;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
+double median(std::vector<double> values) { return median_of(values.data(), static_cast<int32_t>(values.size())); }
 
 // One line of the table while it is being measured.
 struct Row {

@@ -11,7 +11,6 @@
 namespace rmt::bench {
 double seconds_now();
 float *filled_floats(int64_t count);  // aligned to a cache line, small values; lives as long as the program
-double median_of(double *values, int32_t count);
 }  // namespace rmt::bench
 
 namespace rmt::RMT_ISA {
