@@ -202,6 +202,7 @@ final class ModelAssembly {
     }
 
     private void noteIgnored(Map<String, Located> found) {
+        // By identity: the hash of a record is a method that is generated at run time, and costs memory.
         Set<Located> used = Collections.newSetFromMap(new IdentityHashMap<>());
         used.addAll(found.values());
         List<String> ignored = files.byName().values().stream()

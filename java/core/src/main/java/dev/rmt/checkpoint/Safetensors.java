@@ -218,6 +218,7 @@ public final class Safetensors implements Closeable {
     }
 
     private void checkPiece(TensorInfo tensor, long firstElement, int count) {
+        // Looks first whether it is the same one, as it nearly always is: generated methods of records cost memory.
         if (!Objects.equals(tensor, byName.get(tensor.name()))) {
             throw new IllegalArgumentException("Tensor " + quote(tensor.name()) + " does not belong to " + file + ".");
         }

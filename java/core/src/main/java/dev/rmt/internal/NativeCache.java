@@ -26,7 +26,7 @@ final class NativeCache {
     static final String HOW_TO_OVERRIDE =
             "the system property " + PROPERTY + " or the environment variable " + ENVIRONMENT;
 
-    /** A library is compared and copied in pieces: as a whole, twice, it would be the largest thing on a small heap. */
+    /** A library is read in pieces: as a whole it would be the largest thing on a small heap. */
     private static final int PIECE = 1 << 14;
 
     private final Path folder;
@@ -61,10 +61,10 @@ final class NativeCache {
      * @throws IOException if the content cannot be read
      */
     Path file(String name, Content content) throws IOException {
-        Path file =
-                folder.resolve(HexFormat.of().formatHex(sha256(content), 0, 16)).resolve(name);
+        byte[] hash = sha256(content);
+        Path file = folder.resolve(HexFormat.of().formatHex(hash, 0, 16)).resolve(name);
         try {
-            if (!holds(file, content)) {
+            if (!holds(file, hash)) {
                 Files.createDirectories(file.getParent());
                 Path temporary = unique(file);
                 try {
@@ -94,23 +94,8 @@ final class NativeCache {
                 e);
     }
 
-    private static boolean holds(Path file, Content content) throws IOException {
-        if (!Files.isRegularFile(file)) {
-            return false;
-        }
-        try (InputStream expected = content.open();
-                InputStream found = Files.newInputStream(file)) {
-            byte[] a = new byte[PIECE];
-            byte[] b = new byte[PIECE];
-            int count;
-            do {
-                count = expected.readNBytes(a, 0, PIECE);
-                if (!Arrays.equals(a, 0, count, b, 0, found.readNBytes(b, 0, PIECE))) {
-                    return false;
-                }
-            } while (count == PIECE);
-            return true;
-        }
+    private static boolean holds(Path file, byte[] hash) throws IOException {
+        return Files.isRegularFile(file) && Arrays.equals(sha256(() -> Files.newInputStream(file)), hash);
     }
 
     private static void write(Path file, Content content) throws IOException {
