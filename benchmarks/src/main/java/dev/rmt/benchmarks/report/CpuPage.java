@@ -138,8 +138,8 @@ final class CpuPage {
                         number(row, "peer_ms"),
                         ratio(row),
                         goal(row),
-                        percent(row.path("share_of_peak").asDouble(Double.NaN)),
-                        percent(row.path("peer_share_of_peak").asDouble(Double.NaN)));
+                        percent(row, "share_of_peak"),
+                        percent(row, "peer_share_of_peak"));
             }
         }
         add("One segment forward, beside others", table, differences("SegmentForward.") + LIBTORCH_SETTINGS);
@@ -165,7 +165,7 @@ final class CpuPage {
                         number(row, "peer_ms"),
                         ratio(row),
                         goal(row),
-                        percent(row.path("share_of_peak").asDouble(Double.NaN)));
+                        percent(row, "share_of_peak"));
             }
         }
         add(
@@ -225,9 +225,9 @@ final class CpuPage {
             table.row(
                     title(row),
                     number(row, "linears_ms"),
-                    percent(row.path("linears_share_of_peak").asDouble(Double.NaN)),
+                    percent(row, "linears_share_of_peak"),
                     number(row, "attention_ms"),
-                    percent(row.path("attention_share_of_peak").asDouble(Double.NaN)),
+                    percent(row, "attention_share_of_peak"),
                     number(row, "softmax_ms"),
                     number(row, "gelu_ms"),
                     number(row, "norms_ms"),
@@ -499,6 +499,10 @@ final class CpuPage {
 
     private static String grouped(double value) {
         return Double.isNaN(value) ? "–" : format("%,.0f", value);
+    }
+
+    private static String percent(JsonNode row, String key) {
+        return percent(row.path(key).asDouble(Double.NaN));
     }
 
     private static String percent(double share) {
