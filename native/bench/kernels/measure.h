@@ -117,9 +117,7 @@ inline bench::KernelTimes measure(const bench::EncoderSize &size) {
   times.gelu = median_seconds([&] {
     for (int32_t i = 0; i < size.num_layers * panels; ++i) {
       for (int32_t begin = 0; begin < f; begin += chunk) {
-        for (int32_t c = 0; c < min(chunk, f - begin) * kVectors; ++c) {
-          store(inner + c * kLanes, gelu(load(x + c * kLanes)));
-        }
+        gelu_all(x, min(chunk, f - begin) * kVectors, inner);
       }
     }
   });

@@ -113,44 +113,49 @@ __attribute__((noinline)) void value_tile(const float *weights, const float *val
   }
 }
 
-// 2^((score - maximum) x scale), for the shift of a maximum. Scores may be large, and an error of their product with
+// (score - maximum) x scale, for the shift of a maximum. Scores may be large, and an error of their product with
 // `scale` would be one of the weight: it is not rounded, or there is none of that size.
 RMT_INLINE Vec shift_of(Vec maximum, Vec scale) { return kRoundsOnce ? -maximum * scale : -maximum; }
-RMT_INLINE Vec weight_of(Vec score, Vec scale, Vec shift) {
-  return exp2(kRoundsOnce ? fma(score, scale, shift) : (score + shift) * scale);
+RMT_INLINE Vec exponent_of(Vec score, Vec scale, Vec shift) {
+  return kRoundsOnce ? fma(score, scale, shift) : (score + shift) * scale;
 }
 
-// scores[j] = weight_of(scores[j]); returns their sum over the keys in `sum`, in four parts for each row.
+// scores[j] = 2^exponent_of(scores[j]) for kKeys keys; each is added to the part of the sum that its place asks for.
+template <int32_t kNumVectors, int32_t kKeys>
+RMT_INLINE void exponentials_of(float *scores, Vec scale, const Vec *shift, Vec (*part)[kNumVectors]) {
+  Vec p[kKeys * kNumVectors];
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kKeys * kNumVectors; ++i) {
+    const float *s = scores + i / kNumVectors * kRows + i % kNumVectors * kLanes;
+    p[i] = exponent_of(load(s), scale, shift[i % kNumVectors]);
+  }
+  exp2<kKeys * kNumVectors>(p);
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kKeys * kNumVectors; ++i) {
+    store(scores + i / kNumVectors * kRows + i % kNumVectors * kLanes, p[i]);
+    part[i / kNumVectors][i % kNumVectors] += p[i];
+  }
+}
+
+// The same for all keys; returns their sum in `sum`, made of four parts for each row.
 template <int32_t kNumVectors>
 RMT_INLINE void exponentials(float *scores, int32_t num_keys, Vec scale, const Vec *shift, Vec *sum) {
-  Vec part[kNumVectors][4] = {};
+  constexpr int32_t kParts = 4;
+  constexpr int32_t kKeys = max(1, kParts / kNumVectors);
+  Vec part[kParts][kNumVectors] = {};
   int32_t j = 0;
-  for (; j + 4 <= num_keys; j += 4) {
+  for (; j + kParts <= num_keys; j += kParts) {
 #pragma GCC unroll 4
-    for (int32_t i = 0; i < 4; ++i) {
-#pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) {
-        float *s = scores + (j + i) * kRows + v * kLanes;
-        const Vec p = weight_of(load(s), scale, shift[v]);
-        store(s, p);
-        part[v][i] += p;
-      }
+    for (int32_t i = 0; i < kParts; i += kKeys) {
+      exponentials_of<kNumVectors, kKeys>(scores + (j + i) * kRows, scale, shift, part + i);
     }
   }
-  for (; j < num_keys; ++j) {
+  for (; j < num_keys; ++j) exponentials_of<kNumVectors, 1>(scores + j * kRows, scale, shift, part);
 #pragma GCC unroll 16
-    for (int32_t v = 0; v < kNumVectors; ++v) {
-      float *s = scores + j * kRows + v * kLanes;
-      const Vec p = weight_of(load(s), scale, shift[v]);
-      store(s, p);
-      part[v][0] += p;
-    }
-  }
-#pragma GCC unroll 16
-  for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = (part[v][0] + part[v][1]) + (part[v][2] + part[v][3]);
+  for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = (part[0][v] + part[1][v]) + (part[2][v] + part[3][v]);
 }
 
-// What training wants besides the context. The weight of a key is weight_of(score) x inverse_sum.
+// What training wants besides the context. The weight of a key is 2^exponent_of(score) x inverse_sum.
 struct AttentionTape {
   float *shift;            // (rows of the slice)
   float *inverse_sum;      // likewise
@@ -217,10 +222,11 @@ inline int64_t attend(const AttentionHead &head, const float *query, int32_t fir
     Vec block_sum[kNumVectors];
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) {
-      keep[v] = exp2((maximum[v] - new_maximum[v]) * scale);
+      keep[v] = (maximum[v] - new_maximum[v]) * scale;
       shift[v] = shift_of(new_maximum[v], scale);
       maximum[v] = new_maximum[v];
     }
+    exp2<kNumVectors>(keep);
     exponentials<kNumVectors>(scores, num_keys, scale, shift, block_sum);
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) sum[v] = fma(sum[v], keep[v], block_sum[v]);

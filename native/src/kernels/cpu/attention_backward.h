@@ -1,8 +1,8 @@
 // attention_backward.h - the backward of attend() for one head and a panel of queries.
 //
 // Here the keys lie in the lanes and the queries pass by, so that of the five products only that of dQ sums over lanes.
-// With e = weight_of(score) = weight / inverse_sum, as in the forward, and dO the gradient of the head's output times
-// inverse_sum:
+// With e = 2^exponent_of(score) = weight / inverse_sum, as in the forward, and dO the gradient of the head's output
+// times inverse_sum:
 //   dE = dO V^T             D = sum(e dE) / sum(e), of a query         dS = e (dE - D), the gradient of the scores
 //   dV = e^T dO             dK = dS^T Q / sqrt(head_size)              dQ = dS K / sqrt(head_size)
 // With dropout, e in dV and dE are multiplied by the mask.
@@ -100,9 +100,13 @@ __attribute__((noinline)) void score_backward_tile(const HeadBackward &head, con
   const Vec scale = splat(head.scale);
 #pragma GCC unroll 16
   for (int32_t n = 0; n < kQueryTile; ++n) {
+    Vec weight[kNumVectors];
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) weight[v] = exponent_of(score[v][n], scale, splat(shifts[n]));
+    exp2<kNumVectors>(weight);
 #pragma GCC unroll 16
     for (int32_t v = 0; v < kNumVectors; ++v) {
-      store(weights + n * kRows + v * kLanes, weight_of(score[v][n], scale, splat(shifts[n])));
+      store(weights + n * kRows + v * kLanes, weight[v]);
       store(dweights + n * kRows + v * kLanes, dweight[v][n] - splat(dots[n]));
     }
   }

@@ -6,11 +6,9 @@
 namespace rmt::RMT_ISA {
 namespace {
 
-// Inputs that pass through all tiles before the next ones do: those of a panel stay in the first cache meanwhile.
-constexpr int32_t kInputChunk = 64;
-
-// Products that are summed in one go; longer sums are made of such partial sums, which keeps fp32 rounding small.
-constexpr int32_t kPartialSum = kRoundsOnce ? 32 : 16;
+// Inputs that pass through all tiles before the next ones do: those of a panel stay in the first cache meanwhile. Their
+// products are summed in one go and longer sums are made of such partial sums, which keeps fp32 rounding small.
+constexpr int32_t kInputChunk = kRoundsOnce ? 64 : 32;
 
 struct Linear {
   const float *weights;  // tiles of (out, in)
@@ -37,84 +35,81 @@ struct TileEnds {
 
 // out = activation(in x weights + ...): kNumVectors vectors of rows, kWidth outputs, `count` inputs. Every array of
 // accumulators is unrolled in full, else the compiler keeps it in memory.
-template <int32_t kNumVectors, int32_t kWidth, Activation kActivation, int32_t kPartial>
+template <int32_t kNumVectors, int32_t kWidth, Activation kActivation>
 __attribute__((noinline)) void linear_tile(const float *in, const float *weights, int32_t count, const TileEnds &ends,
                                            float *out) {
-  bool continued = ends.continued;
-  for (int32_t begin = 0;;) {
-    Vec sum[kNumVectors][kWidth];
+  Vec sum[kNumVectors][kWidth];
 #pragma GCC unroll 16
-    for (int32_t n = 0; n < kWidth; ++n) {
+  for (int32_t n = 0; n < kWidth; ++n) {
 #pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = Vec{};
-    }
-    const int32_t end = min(count, begin + kPartial);
-    for (int32_t k = begin; k < end; ++k) {
-      Vec x[kNumVectors];
-#pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) x[v] = load(in + k * kRows + v * kLanes);
-#pragma GCC unroll 16
-      for (int32_t n = 0; n < kWidth; ++n) {
-        const Vec w = splat(weights[k * kWidth + n]);
-#pragma GCC unroll 16
-        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = fma(x[v], w, sum[v][n]);
-      }
-    }
-    if (continued) {
-#pragma GCC unroll 16
-      for (int32_t n = 0; n < kWidth; ++n) {
-#pragma GCC unroll 16
-        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = load(out + n * kRows + v * kLanes) + sum[v][n];
-      }
-    }
-    begin = end;
-    continued = true;
-    const bool last = begin == count;
-    if (last && ends.bias != nullptr) {
-#pragma GCC unroll 16
-      for (int32_t n = 0; n < kWidth; ++n) {
-        const Vec b = splat(ends.bias[n]);
-#pragma GCC unroll 16
-        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] += b;
-      }
-    }
-    if (last && ends.add != nullptr) {
-#pragma GCC unroll 16
-      for (int32_t n = 0; n < kWidth; ++n) {
-#pragma GCC unroll 16
-        for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] += load(ends.add + n * kRows + v * kLanes);
-      }
-    }
-#pragma GCC unroll 16
-    for (int32_t n = 0; n < kWidth; ++n) {
-#pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) store(out + n * kRows + v * kLanes, sum[v][n]);
-    }
-    if (last) break;
+    for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = Vec{};
   }
-  if (kActivation == Activation::kGelu) {  // afterwards and not unrolled: it wants registers of its own
+  for (int32_t k = 0; k < count; ++k) {
+    Vec x[kNumVectors];
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) x[v] = load(in + k * kRows + v * kLanes);
+#pragma GCC unroll 16
+    for (int32_t n = 0; n < kWidth; ++n) {
+      const Vec w = splat(weights[k * kWidth + n]);
+#pragma GCC unroll 16
+      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = fma(x[v], w, sum[v][n]);
+    }
+  }
+  if (ends.continued) {
+#pragma GCC unroll 16
     for (int32_t n = 0; n < kWidth; ++n) {
 #pragma GCC unroll 16
-      for (int32_t v = 0; v < kNumVectors; ++v) {
-        float *o = out + n * kRows + v * kLanes;
-        store(o, gelu(load(o)));
+      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] = load(out + n * kRows + v * kLanes) + sum[v][n];
+    }
+  }
+  if (ends.bias != nullptr) {
+#pragma GCC unroll 16
+    for (int32_t n = 0; n < kWidth; ++n) {
+      const Vec b = splat(ends.bias[n]);
+#pragma GCC unroll 16
+      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] += b;
+    }
+  }
+  if (ends.add != nullptr) {
+#pragma GCC unroll 16
+    for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+      for (int32_t v = 0; v < kNumVectors; ++v) sum[v][n] += load(ends.add + n * kRows + v * kLanes);
+    }
+  }
+#pragma GCC unroll 16
+  for (int32_t n = 0; n < kWidth; ++n) {
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kNumVectors; ++v) store(out + n * kRows + v * kLanes, sum[v][n]);
+  }
+  if (kActivation == Activation::kGelu) {  // afterwards: it wants registers of its own
+    for (int32_t n = 0; n < kWidth; n += kTileUnit) {
+      Vec x[kTileUnit * kNumVectors];
+#pragma GCC unroll 16
+      for (int32_t i = 0; i < kTileUnit * kNumVectors; ++i) {
+        x[i] = load(out + (n + i / kNumVectors) * kRows + i % kNumVectors * kLanes);
+      }
+      gelu<kTileUnit * kNumVectors>(x);
+#pragma GCC unroll 16
+      for (int32_t i = 0; i < kTileUnit * kNumVectors; ++i) {
+        store(out + (n + i / kNumVectors) * kRows + i % kNumVectors * kLanes, x[i]);
       }
     }
   }
 }
 
 // Finds the tile function for a width that is known only now.
-template <int32_t kWidth, Activation kActivation, int32_t kPartial = kPartialSum>
+template <int32_t kWidth, Activation kActivation>
 RMT_INLINE void linear_tile_of(int32_t width, int32_t vectors, const float *in, const float *weights, int32_t count,
                                const TileEnds &ends, float *out) {
   if (width == kWidth) {
     if (vectors == kVectors) {
-      linear_tile<kVectors, kWidth, kActivation, kPartial>(in, weights, count, ends, out);
+      linear_tile<kVectors, kWidth, kActivation>(in, weights, count, ends, out);
     } else {
-      linear_tile<1, kWidth, kActivation, kPartial>(in, weights, count, ends, out);
+      linear_tile<1, kWidth, kActivation>(in, weights, count, ends, out);
     }
   } else if constexpr (kWidth > kTileUnit) {
-    linear_tile_of<kWidth - kTileUnit, kActivation, kPartial>(width, vectors, in, weights, count, ends, out);
+    linear_tile_of<kWidth - kTileUnit, kActivation>(width, vectors, in, weights, count, ends, out);
   }
 }
 

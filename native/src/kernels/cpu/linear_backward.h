@@ -8,9 +8,6 @@
 namespace rmt::RMT_ISA {
 namespace {
 
-// As kPartialSum: a gradient takes part in fewer sums than an activation, and may be a little less exact.
-constexpr int32_t kPartialGradient = kRoundsOnce ? kInputChunk : kPartialSum;
-
 // out += in x weights for all `in` inputs and `out` outputs of a linear without bias; with `overwrite`, out = that.
 inline void add_linear(const float *weights, int32_t in, int32_t out, bool overwrite, const LinearRows *rows,
                        int32_t num_rows) {
@@ -23,8 +20,8 @@ inline void add_linear(const float *weights, int32_t in, int32_t out, bool overw
       const int32_t fetched = count * width / num_rows;  // of the next tile, by each of the rows
       for (int32_t i = 0; i < num_rows; ++i) {
         prefetch(tile + static_cast<int64_t>(in) * width + i * fetched, fetched);
-        linear_tile_of<kTile, Activation::kNone, kPartialGradient>(width, rows[i].vectors, rows[i].in + k * kRows, tile,
-                                                                   count, ends, rows[i].out + n * kRows);
+        linear_tile_of<kTile, Activation::kNone>(width, rows[i].vectors, rows[i].in + k * kRows, tile, count, ends,
+                                                 rows[i].out + n * kRows);
       }
     }
   }

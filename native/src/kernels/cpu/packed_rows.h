@@ -56,21 +56,6 @@ inline void clear_rows(float *panel, int32_t begin, int32_t columns) {
   }
 }
 
-// Lane j of vectors[i] becomes lane i of vectors[j]: log2(kLanes) perfect shuffles.
-RMT_INLINE void transpose(Vec *vectors) {
-#pragma GCC unroll 4
-  for (int32_t step = 1; step < kLanes; step *= 2) {
-    Vec shuffled[kLanes];
-#pragma GCC unroll 8
-    for (int32_t i = 0; i < kLanes / 2; ++i) {
-      shuffled[2 * i] = interleave_low(vectors[i], vectors[i + kLanes / 2]);
-      shuffled[2 * i + 1] = interleave_high(vectors[i], vectors[i + kLanes / 2]);
-    }
-#pragma GCC unroll 16
-    for (int32_t i = 0; i < kLanes; ++i) vectors[i] = shuffled[i];
-  }
-}
-
 // The rows of a panel, one behind the other, in blocks of kRows columns that are `block_stride` apart.
 inline void transpose_panel(const float *panel, int32_t columns, int64_t block_stride, float *rows) {
   for (int32_t c = 0; c < columns; c += kLanes) {

@@ -77,17 +77,24 @@ inline const float *embedding_row(const float *words, const ModelShape &shape, c
 template <bool kKeep = false>
 inline void embed_rows(const float *const *rows, const float *positions, const float *type, const Norm &norm,
                        int32_t columns, float *out, const NormTape &tape = {}) {
-  constexpr int32_t kColumnBlock = 16;  // a cache line of each row
-  for (int32_t begin = 0; begin < columns; begin += kColumnBlock) {
-    const int32_t end = min(columns, begin + kColumnBlock);
-    for (int32_t r = 0; r < kRows; ++r) {
-      for (int32_t c = begin; c < end; ++c) out[c * kRows + r] = rows[r][c];
+  const int32_t whole = columns / kLanes * kLanes;
+  for (int32_t begin = 0; begin < whole; begin += kLanes) {
+    for (int32_t v = 0; v < kVectors; ++v) {
+      Vec vectors[kLanes];
+#pragma GCC unroll 16
+      for (int32_t i = 0; i < kLanes; ++i) vectors[i] = load_unaligned(rows[v * kLanes + i] + begin);
+      transpose(vectors);
+#pragma GCC unroll 16
+      for (int32_t i = 0; i < kLanes; ++i) {
+        const int32_t at = (begin + i) * kRows + v * kLanes;
+        store(out + at, vectors[i] + (load(positions + at) + type[begin + i]));
+      }
     }
   }
-  for (int32_t c = 0; c < columns; ++c) {
-    for (int32_t v = 0; v < kVectors; ++v) {
-      const int32_t at = c * kRows + v * kLanes;
-      store(out + at, load(out + at) + (load(positions + at) + type[c]));
+  for (int32_t c = whole; c < columns; ++c) {
+    for (int32_t r = 0; r < kRows; ++r) {
+      const int32_t at = c * kRows + r;
+      out[at] = rows[r][c] + (positions[at] + type[c]);
     }
   }
   layer_norm<kKeep>(norm, columns, kVectors, out, out, tape);

@@ -89,10 +89,17 @@ inline void add_norm_partials(const float *partials, int64_t stride, int32_t cou
 
 // dinner comes in as the gradient of GELU(inner) and goes out as that of `inner`; `activations` takes GELU(inner).
 inline void gelu_backward(int32_t columns, const float *inner, float *dinner, float *activations) {
-  for (int32_t i = 0; i < columns * kRows; i += kLanes) {
-    Vec slope;
-    store(activations + i, gelu_and_slope(load(inner + i), &slope));
-    store(dinner + i, load(dinner + i) * slope);
+  for (int32_t i = 0; i < columns * kRows; i += kRows) {
+    Vec x[kVectors];
+    Vec slope[kVectors];
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kVectors; ++v) x[v] = load(inner + i + v * kLanes);
+    gelu_and_slope<kVectors>(x, slope);
+#pragma GCC unroll 16
+    for (int32_t v = 0; v < kVectors; ++v) {
+      store(activations + i + v * kLanes, x[v]);
+      store(dinner + i + v * kLanes, load(dinner + i + v * kLanes) * slope[v]);
+    }
   }
 }
 

@@ -113,30 +113,6 @@ RMT_INLINE Vec square_root(Vec v) {
 #endif
 }
 
-// 2^x for x < 128, relative error below 1.5e-7; 0 where x rounds to -127 or less; not a number stays so.
-RMT_INLINE Vec exp2(Vec x) {
-  // x = n + f with a whole n and |f| <= 1/2. Adding 1.5 * 2^23 rounds to a whole number and leaves n in the low bits.
-  const Vec shift = splat(12582912.0f);
-#if !defined(__AVX512F__)
-  x = max(splat(-127.0f), x);
-#endif
-  const Vec shifted = x + shift;
-  const Vec n = shifted - shift;
-  const Vec f = x - n;
-  Vec p = splat(1.5353362e-04f);
-  p = fma(p, f, splat(1.3398874e-03f));
-  p = fma(p, f, splat(9.6184369e-03f));
-  p = fma(p, f, splat(5.5503324e-02f));
-  p = fma(p, f, splat(2.4022648e-01f));
-  p = fma(p, f, splat(6.9314718e-01f));
-  p = fma(p, f, splat(1.0f));
-#if defined(__AVX512F__)
-  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(n, splat(-126.0f), _CMP_NLT_UQ), p, n);
-#else
-  return p * from_bits((bits(shifted) + 127u) << 23);  // n = -127 gives the bits of 0
-#endif
-}
-
 // The smaller of the two; the second where one is not a number.
 RMT_INLINE Vec min(Vec a, Vec b) {
 #if defined(__AVX512F__)
@@ -150,48 +126,126 @@ RMT_INLINE Vec min(Vec a, Vec b) {
 #endif
 }
 
-// Phi(-t) for t >= 0, of the normal distribution function. log2 Phi(-t) is close to a parabola; the polynomial weighs
-// its error by t * Phi(-t), and falls without bound where that is below any fp32 digit of interest.
-RMT_INLINE Vec normal_tail(Vec t) {
-  Vec p = splat(-1.6903999e-06f);
-  p = fma(p, t, splat(2.5083289e-05f));
-  p = fma(p, t, splat(-1.1446261e-04f));
-  p = fma(p, t, splat(-3.2334224e-04f));
-  p = fma(p, t, splat(7.3333842e-03f));
-  p = fma(p, t, splat(-5.2714199e-02f));
-  p = fma(p, t, splat(-4.5911544e-01f));
-  p = fma(p, t, splat(-1.15112326f));
-  p = fma(p, t, splat(-0.99999887f));
-  return exp2(p);
+// The functions below work on kCount vectors at a time, one step on all of them before the next: a vector alone would
+// wait for its own results most of the time, and the processor does not look far enough ahead to find the next one.
+// kTogether is about what the registers hold.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int32_t kTogether = 8;
+#else
+constexpr int32_t kTogether = 4;
+#endif
+
+// p = c[0] x^n + c[1] x^(n-1) + ...
+template <int32_t kCount, int32_t kTerms>
+RMT_INLINE void polynomial(const float (&c)[kTerms], const Vec *x, Vec *p) {
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) p[i] = splat(c[0]);
+#pragma GCC unroll 16
+  for (int32_t term = 1; term < kTerms; ++term) {
+#pragma GCC unroll 16
+    for (int32_t i = 0; i < kCount; ++i) p[i] = fma(p[i], x[i], splat(c[term]));
+  }
 }
 
-// GELU(x) = x * Phi(x) with the normal distribution function Phi; absolute error below 1e-7 * max(1, |x|).
-// With t = |x|, GELU(x) = max(x, 0) - t * Phi(-t): no digits cancel.
-RMT_INLINE Vec gelu(Vec x) {
-  const Vec t = abs(x);
-  return max(splat(0.0f), x) - t * normal_tail(t);
+// 2^x in place of x < 128, relative error below 1.5e-7; 0 where x rounds to -127 or less; not a number stays so.
+template <int32_t kCount>
+RMT_INLINE void exp2(Vec *x) {
+  // x = n + f with a whole n and |f| <= 1/2.
+  constexpr float kPowers[] = {
+      1.5353362e-04f, 1.3398874e-03f, 9.6184369e-03f, 5.5503324e-02f, 2.4022648e-01f, 6.9314718e-01f, 1.0f};
+  Vec n[kCount];
+  Vec p[kCount];
+#if defined(__AVX512F__)
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) n[i] = _mm512_maskz_roundscale_ps(kAllLanes, x[i], _MM_FROUND_TO_NEAREST_INT);
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) x[i] -= n[i];
+  polynomial<kCount>(kPowers, x, p);
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) {
+    x[i] = _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(n[i], splat(-126.0f), _CMP_NLT_UQ), p[i], n[i]);
+  }
+#else
+  // Adding 1.5 * 2^23 rounds to a whole number and leaves n in the low bits.
+  const Vec shift = splat(12582912.0f);
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) x[i] = max(splat(-127.0f), x[i]);
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) n[i] = x[i] + shift;
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) x[i] -= n[i] - shift;
+  polynomial<kCount>(kPowers, x, p);
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) {
+    x[i] = p[i] * from_bits((bits(n[i]) + 127u) << 23);  // n = -127 gives the bits of 0
+  }
+#endif
+}
+
+// Phi(-t) for t >= 0, of the normal distribution function. log2 Phi(-t) is close to a parabola; the polynomial weighs
+// its error by t * Phi(-t), and falls without bound where that is below any fp32 digit of interest.
+template <int32_t kCount>
+RMT_INLINE void normal_tail(const Vec *t, Vec *tail) {
+  constexpr float kLogarithm[] = {-1.6903999e-06f, 2.5083289e-05f,  -1.1446261e-04f, -3.2334224e-04f, 7.3333842e-03f,
+                                  -5.2714199e-02f, -4.5911544e-01f, -1.15112326f,    -0.99999887f};
+  polynomial<kCount>(kLogarithm, t, tail);
+  exp2<kCount>(tail);
+}
+
+// GELU(x) = x * Phi(x) in place of x, with the normal distribution function Phi; absolute error below
+// 1e-7 * max(1, |x|). With t = |x|, GELU(x) = max(x, 0) - t * Phi(-t): no digits cancel.
+template <int32_t kCount>
+RMT_INLINE void gelu(Vec *x) {
+  Vec t[kCount];
+  Vec tail[kCount];
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) t[i] = abs(x[i]);
+  normal_tail<kCount>(t, tail);
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) x[i] = max(splat(0.0f), x[i]) - t[i] * tail[i];
 }
 
 // GELU, in the same bits, and its derivative Phi(x) + x * phi(x); absolute error of that below 2e-7.
-RMT_INLINE Vec gelu_and_slope(Vec x, Vec *slope) {
-  const Vec t = abs(x);
-  const Vec tail = normal_tail(t);
+template <int32_t kCount>
+RMT_INLINE void gelu_and_slope(Vec *x, Vec *slope) {
+  constexpr float kRatio[] = {2.1538202e-06f, -3.9997906e-05f, 2.9980483e-04f,  -1.0252469e-03f, -1.4701014e-04f,
+                              1.9326520e-02f, -1.0903014e-01f, -6.3664510e-01f, -7.9787543e-01f, 9.9999928e-01f};
+  Vec t[kCount];
+  Vec tail[kCount];
+  Vec near[kCount];
+  Vec q[kCount];
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) t[i] = abs(x[i]);
+  normal_tail<kCount>(t, tail);
   // At -t the derivative is Phi(-t) * q(t), where q makes up for the error of `tail` too; at t it is 1 less that. Far
   // out, where tail is next to nothing, q must not grow without bound.
-  const Vec near = min(splat(12.0f), t);
-  Vec q = splat(2.1538202e-06f);
-  q = fma(q, near, splat(-3.9997906e-05f));
-  q = fma(q, near, splat(2.9980483e-04f));
-  q = fma(q, near, splat(-1.0252469e-03f));
-  q = fma(q, near, splat(-1.4701014e-04f));
-  q = fma(q, near, splat(1.9326520e-02f));
-  q = fma(q, near, splat(-1.0903014e-01f));
-  q = fma(q, near, splat(-6.3664510e-01f));
-  q = fma(q, near, splat(-7.9787543e-01f));
-  q = fma(q, near, splat(9.9999928e-01f));
-  const Vec below = tail * q;
-  *slope = x < splat(0.0f) ? below : 1.0f - below;
-  return max(splat(0.0f), x) - t * tail;
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) near[i] = min(splat(12.0f), t[i]);
+  polynomial<kCount>(kRatio, near, q);
+#pragma GCC unroll 16
+  for (int32_t i = 0; i < kCount; ++i) {
+    const Vec below = tail[i] * q[i];
+    slope[i] = x[i] < splat(0.0f) ? below : 1.0f - below;
+    x[i] = max(splat(0.0f), x[i]) - t[i] * tail[i];
+  }
+}
+
+// y = GELU(x), `count` vectors of them one behind the other.
+inline void gelu_all(const float *x, int32_t count, float *y) {
+  int32_t i = 0;
+  for (; i + kTogether <= count; i += kTogether) {
+    Vec v[kTogether];
+#pragma GCC unroll 16
+    for (int32_t j = 0; j < kTogether; ++j) v[j] = load(x + (i + j) * kLanes);
+    gelu<kTogether>(v);
+#pragma GCC unroll 16
+    for (int32_t j = 0; j < kTogether; ++j) store(y + (i + j) * kLanes, v[j]);
+  }
+  for (; i < count; ++i) {
+    Vec v = load(x + i * kLanes);
+    gelu<1>(&v);
+    store(y + i * kLanes, v);
+  }
 }
 
 #if defined(__clang__)
@@ -230,8 +284,23 @@ RMT_INLINE Vec sum_lanes(const Vec *vectors) {
   }
 }
 
-RMT_INLINE int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
-RMT_INLINE int32_t max(int32_t a, int32_t b) { return a > b ? a : b; }
+// Lane j of vectors[i] becomes lane i of vectors[j]: log2(kLanes) perfect shuffles.
+RMT_INLINE void transpose(Vec *vectors) {
+#pragma GCC unroll 4
+  for (int32_t step = 1; step < kLanes; step *= 2) {
+    Vec shuffled[kLanes];
+#pragma GCC unroll 8
+    for (int32_t i = 0; i < kLanes / 2; ++i) {
+      shuffled[2 * i] = interleave_low(vectors[i], vectors[i + kLanes / 2]);
+      shuffled[2 * i + 1] = interleave_high(vectors[i], vectors[i + kLanes / 2]);
+    }
+#pragma GCC unroll 16
+    for (int32_t i = 0; i < kLanes; ++i) vectors[i] = shuffled[i];
+  }
+}
+
+RMT_INLINE constexpr int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
+RMT_INLINE constexpr int32_t max(int32_t a, int32_t b) { return a > b ? a : b; }
 RMT_INLINE int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 RMT_INLINE int32_t divide_up(int32_t value, int32_t unit) { return (value + unit - 1) / unit; }
 

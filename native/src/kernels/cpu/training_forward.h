@@ -306,10 +306,7 @@ inline void training_feed_forward_task(void *context, int index, int worker) {
     }
     linear<Activation::kNone>(inner, 0, columns, begin, end, inner_rows, task.num_panels);
     for (int32_t i = 0; i < task.num_panels; ++i) {
-      float *activation = activations + static_cast<int64_t>(i) * chunk * kRows;
-      for (int32_t at = 0; at < (end - begin) * kRows; at += kLanes) {
-        store(activation + at, gelu(load(inner_rows[i].out + at)));
-      }
+      gelu_all(inner_rows[i].out, (end - begin) * kVectors, activations + static_cast<int64_t>(i) * chunk * kRows);
     }
     linear<Activation::kNone>(outer, begin, end, 0, columns, outer_rows, task.num_panels);
   }
