@@ -66,7 +66,7 @@ struct RowRange {
 };
 
 // One document's positions in one segment: the unit that a backend works on. Row blocks of a call are independent of
-// each other, so one call may hold blocks of different layers (`layer` differs) or of one.
+// each other; those of a call belong to one layer.
 struct RowBlock {
   const int32_t *ids;          // (length); not read at memory positions
   int32_t length;              // valid positions; attention sees these and no others

@@ -70,24 +70,49 @@ void destroy_workspace(void *workspace) { release(workspace); }
 
 // ---- tasks ------------------------------------------------------------------------------------------------------
 
+// The slices of one task: a weight tile that has come into the first cache serves all of them.
+struct Group {
+  const Slice *slices;
+  int32_t size;  // at most kMaxGroup
+};
+
 // What a task needs to know; one per call of an operation, on the caller's stack.
 struct Job {
   const ModelShape *shape;
   const float *weights;
   Workspace *workspace;
+  ThreadPool *pool;
   const RowBlock *blocks;
+  int32_t num_blocks;
   bool causal;
   int64_t *operations;
   WeightsLayout layout;
+  int32_t num_slices = 0;
+  int32_t slices_per_task = 1;
 
-  Job(const SegmentContext &context, const RowBlock *row_blocks)
+  Job(const SegmentContext &context, const RowBlock *row_blocks, int32_t num_row_blocks)
       : shape(context.shape),
         weights(static_cast<const float *>(context.weights)),
         workspace(static_cast<Workspace *>(context.workspace)),
+        pool(context.pool),
         blocks(row_blocks),
+        num_blocks(num_row_blocks),
         causal(context.causal),
         operations(context.operations),
         layout(*context.shape) {}
+
+  // Runs `task` on the slices that `add_panels` lists.
+  void run(void (*add_panels)(const RowBlock &, int32_t, SliceList *), void (*task)(void *, int, int)) {
+    SliceList list{workspace->slice_list()};
+    for (int32_t i = 0; i < num_blocks; ++i) add_panels(blocks[i], i, &list);
+    num_slices = list.size;
+    slices_per_task = group_size(*shape, num_slices, pool->threads());
+    pool->run(divide_up(num_slices, slices_per_task), task, this);
+  }
+  Group group_of(int32_t task) const {
+    return {workspace->slice_list() + task * slices_per_task,
+            min(slices_per_task, num_slices - task * slices_per_task)};
+  }
 
   const float *tensor(Tensor which, int32_t layer = 0) const { return weights + layout.at(which, layer); }
   Linear linear_of(Tensor weight, Tensor bias, int32_t layer, int32_t in) const {
@@ -96,60 +121,51 @@ struct Job {
   Norm norm_of(Tensor weight, Tensor bias, int32_t layer) const {
     return {tensor(weight, layer), tensor(bias, layer), shape->layer_norm_eps};
   }
+  int32_t layer() const { return blocks[0].layer; }
+  // First column of the rows of a slice in x.
+  float *x_of(const Slice &slice) const {
+    return workspace->hidden_of(blocks[slice.block].index) + slice.panel * workspace->hidden_panel +
+           slice.first_vector * kLanes;
+  }
 };
-
-template <void (*kAddPanels)(const RowBlock &, int32_t, TaskList *)>
-int32_t list_tasks(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
-  Workspace &workspace = *static_cast<Workspace *>(context.workspace);
-  int32_t panels = 0;
-  for (int32_t i = 0; i < num_blocks; ++i) panels += divide_up(blocks[i].length, kRows);
-  const int32_t group = group_size(*context.shape, panels, context.pool->threads());
-  TaskList list{workspace.task_list(), workspace.slice_list(), group};
-  for (int32_t i = 0; i < num_blocks; ++i) kAddPanels(blocks[i], i, &list);
-  return list.num_tasks;
-}
 
 // ---- operations -------------------------------------------------------------------------------------------------
 
 void embed_task(void *context, int index, int) {
   const Job &job = *static_cast<const Job *>(context);
-  const Task &task = job.workspace->task_list()[index];
-  const Slice *slices = job.workspace->slice_list() + task.first_slice;
-  const RowBlock &block = job.blocks[task.block];
+  const Group group = job.group_of(index);
   const EmbeddingTables tables{job.tensor(Tensor::kWordEmbeddings), job.tensor(Tensor::kPositionEmbeddings),
                                job.tensor(Tensor::kTypeEmbeddings)};
   const Norm norm = job.norm_of(Tensor::kEmbeddingNormWeight, Tensor::kEmbeddingNormBias, 0);
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const int32_t panel = slices[i].panel;
-    float *out = job.workspace->hidden_of(block.index) + panel * job.workspace->hidden_panel;
-    embed_panel(tables, norm, *job.shape, block, panel, out);
+  for (int32_t i = 0; i < group.size; ++i) {
+    embed_panel(tables, norm, *job.shape, job.blocks[group.slices[i].block], group.slices[i].panel,
+                job.x_of(group.slices[i]));
   }
 }
 
 void embed(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
-  Job job(context, blocks);
-  context.pool->run(list_tasks<add_valid_panels>(context, blocks, num_blocks), embed_task, &job);
+  Job job(context, blocks, num_blocks);
+  job.run(add_valid_panels, embed_task);
 }
 
 // Keys and values of a group of panels.
 void keys_values_task(void *context, int index, int) {
   const Job &job = *static_cast<const Job *>(context);
-  const Task &task = job.workspace->task_list()[index];
-  const Slice *slices = job.workspace->slice_list() + task.first_slice;
-  const RowBlock &block = job.blocks[task.block];
+  const Group group = job.group_of(index);
   const int32_t columns = job.shape->hidden_size;
   LinearRows keys[kMaxGroup];
   LinearRows values[kMaxGroup];
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const int64_t offset = slices[i].panel * job.workspace->hidden_panel;
-    const float *in = job.workspace->hidden_of(block.index) + offset;
-    keys[i] = {in, nullptr, job.workspace->keys_of(block.index) + offset, kVectors};
-    values[i] = {in, nullptr, job.workspace->values_of(block.index) + offset, kVectors};
+  for (int32_t i = 0; i < group.size; ++i) {
+    const Slice &slice = group.slices[i];
+    const int32_t block_index = job.blocks[slice.block].index;
+    const int64_t offset = slice.panel * job.workspace->hidden_panel;
+    keys[i] = {job.x_of(slice), nullptr, job.workspace->keys_of(block_index) + offset, kVectors};
+    values[i] = {job.x_of(slice), nullptr, job.workspace->values_of(block_index) + offset, kVectors};
   }
-  const Linear key = job.linear_of(Tensor::kKeyWeight, Tensor::kKeyBias, block.layer, columns);
-  const Linear value = job.linear_of(Tensor::kValueWeight, Tensor::kValueBias, block.layer, columns);
-  int64_t operations = linear<Activation::kNone>(key, 0, columns, 0, columns, keys, task.num_slices);
-  operations += linear<Activation::kNone>(value, 0, columns, 0, columns, values, task.num_slices);
+  const Linear key = job.linear_of(Tensor::kKeyWeight, Tensor::kKeyBias, job.layer(), columns);
+  const Linear value = job.linear_of(Tensor::kValueWeight, Tensor::kValueBias, job.layer(), columns);
+  int64_t operations = linear<Activation::kNone>(key, 0, columns, 0, columns, keys, group.size);
+  operations += linear<Activation::kNone>(value, 0, columns, 0, columns, values, group.size);
   add_operations(job.operations, operations);
 }
 
@@ -157,9 +173,7 @@ void keys_values_task(void *context, int index, int) {
 void attention_task(void *context, int index, int worker) {
   const Job &job = *static_cast<const Job *>(context);
   Workspace &workspace = *job.workspace;
-  const Task &task = workspace.task_list()[index];
-  const Slice *slices = job.workspace->slice_list() + task.first_slice;
-  const RowBlock &block = job.blocks[task.block];
+  const Group group = job.group_of(index);
   const ModelShape &shape = *job.shape;
   const int32_t columns = shape.hidden_size;
   float *queries = workspace.scratch_of(worker);
@@ -168,27 +182,27 @@ void attention_task(void *context, int index, int worker) {
 
   LinearRows query_rows[kMaxGroup];
   LinearRows output_rows[kMaxGroup];
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const Slice &slice = slices[i];
-    const float *x =
-        workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
-    query_rows[i] = {x, nullptr, queries + i * workspace.hidden_panel, slice.vectors};
-    output_rows[i] = {contexts + i * workspace.hidden_panel, x, queries + i * workspace.hidden_panel, slice.vectors};
+  for (int32_t i = 0; i < group.size; ++i) {
+    const float *x = job.x_of(group.slices[i]);
+    float *rows = queries + i * workspace.hidden_panel;
+    query_rows[i] = {x, nullptr, rows, group.slices[i].vectors};
+    output_rows[i] = {contexts + i * workspace.hidden_panel, x, rows, group.slices[i].vectors};
   }
-  const Linear query = job.linear_of(Tensor::kQueryWeight, Tensor::kQueryBias, block.layer, columns);
-  int64_t operations = linear<Activation::kNone>(query, 0, columns, 0, columns, query_rows, task.num_slices);
+  const Linear query = job.linear_of(Tensor::kQueryWeight, Tensor::kQueryBias, job.layer(), columns);
+  int64_t operations = linear<Activation::kNone>(query, 0, columns, 0, columns, query_rows, group.size);
 
   AttentionHead head;
   head.panel_stride = workspace.hidden_panel;
   head.head_size = shape.head_size;
-  head.length = block.length;
   head.scale = 1.44269504f / __builtin_sqrtf(static_cast<float>(shape.head_size));
   for (int32_t h = 0; h < shape.num_heads; ++h) {  // the keys and values of a head serve all slices while they are near
     const int64_t column = static_cast<int64_t>(h) * shape.head_size * kRows;
-    head.keys = workspace.keys_of(block.index) + column;
-    head.values = workspace.values_of(block.index) + column;
-    for (int32_t i = 0; i < task.num_slices; ++i) {
-      const Slice &slice = slices[i];
+    for (int32_t i = 0; i < group.size; ++i) {
+      const Slice &slice = group.slices[i];
+      const RowBlock &block = job.blocks[slice.block];
+      head.keys = workspace.keys_of(block.index) + column;
+      head.values = workspace.values_of(block.index) + column;
+      head.length = block.length;
       const float *q = queries + i * workspace.hidden_panel + column;
       float *out = contexts + i * workspace.hidden_panel + column;
       const int32_t first_row = slice.panel * kRows + slice.first_vector * kLanes;
@@ -201,21 +215,19 @@ void attention_task(void *context, int index, int worker) {
   }
 
   const Linear output =
-      job.linear_of(Tensor::kAttentionOutputWeight, Tensor::kAttentionOutputBias, block.layer, columns);
-  operations += linear<Activation::kNone>(output, 0, columns, 0, columns, output_rows, task.num_slices);
+      job.linear_of(Tensor::kAttentionOutputWeight, Tensor::kAttentionOutputBias, job.layer(), columns);
+  operations += linear<Activation::kNone>(output, 0, columns, 0, columns, output_rows, group.size);
   add_operations(job.operations, operations);
-  const Norm norm = job.norm_of(Tensor::kAttentionNormWeight, Tensor::kAttentionNormBias, block.layer);
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const Slice &slice = slices[i];
-    float *x = workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
-    layer_norm(norm, columns, slice.vectors, output_rows[i].out, x);
+  const Norm norm = job.norm_of(Tensor::kAttentionNormWeight, Tensor::kAttentionNormBias, job.layer());
+  for (int32_t i = 0; i < group.size; ++i) {
+    layer_norm(norm, columns, group.slices[i].vectors, output_rows[i].out, job.x_of(group.slices[i]));
   }
 }
 
 void attention_block(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
-  Job job(context, blocks);
-  context.pool->run(list_tasks<add_valid_panels>(context, blocks, num_blocks), keys_values_task, &job);
-  context.pool->run(list_tasks<add_chosen_panels>(context, blocks, num_blocks), attention_task, &job);
+  Job job(context, blocks, num_blocks);
+  job.run(add_valid_panels, keys_values_task);
+  job.run(add_chosen_panels, attention_task);
 }
 
 // Both linears of the feed-forward block, residual and LayerNorm of a group of slices, by chunks of intermediate
@@ -223,9 +235,7 @@ void attention_block(const SegmentContext &context, const RowBlock *blocks, int3
 void feed_forward_task(void *context, int index, int worker) {
   const Job &job = *static_cast<const Job *>(context);
   Workspace &workspace = *job.workspace;
-  const Task &task = workspace.task_list()[index];
-  const Slice *slices = job.workspace->slice_list() + task.first_slice;
-  const RowBlock &block = job.blocks[task.block];
+  const Group group = job.group_of(index);
   const int32_t columns = job.shape->hidden_size;
   const int32_t intermediate_size = job.shape->intermediate_size;
   const int32_t chunk = feed_forward_chunk(*job.shape);
@@ -234,34 +244,30 @@ void feed_forward_task(void *context, int index, int worker) {
 
   LinearRows inner_rows[kMaxGroup];
   LinearRows outer_rows[kMaxGroup];
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const Slice &slice = slices[i];
-    const float *x =
-        workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
+  for (int32_t i = 0; i < group.size; ++i) {
+    const float *x = job.x_of(group.slices[i]);
     float *inner = intermediates + static_cast<int64_t>(i) * chunk * kRows;
-    inner_rows[i] = {x, nullptr, inner, slice.vectors};
-    outer_rows[i] = {inner, x, outputs + i * workspace.hidden_panel, slice.vectors};
+    inner_rows[i] = {x, nullptr, inner, group.slices[i].vectors};
+    outer_rows[i] = {inner, x, outputs + i * workspace.hidden_panel, group.slices[i].vectors};
   }
-  const Linear inner = job.linear_of(Tensor::kIntermediateWeight, Tensor::kIntermediateBias, block.layer, columns);
-  const Linear outer = job.linear_of(Tensor::kOutputWeight, Tensor::kOutputBias, block.layer, intermediate_size);
+  const Linear inner = job.linear_of(Tensor::kIntermediateWeight, Tensor::kIntermediateBias, job.layer(), columns);
+  const Linear outer = job.linear_of(Tensor::kOutputWeight, Tensor::kOutputBias, job.layer(), intermediate_size);
   int64_t operations = 0;
   for (int32_t begin = 0; begin < intermediate_size; begin += chunk) {
     const int32_t end = min(intermediate_size, begin + chunk);
-    operations += linear<Activation::kGelu>(inner, 0, columns, begin, end, inner_rows, task.num_slices);
-    operations += linear<Activation::kNone>(outer, begin, end, 0, columns, outer_rows, task.num_slices);
+    operations += linear<Activation::kGelu>(inner, 0, columns, begin, end, inner_rows, group.size);
+    operations += linear<Activation::kNone>(outer, begin, end, 0, columns, outer_rows, group.size);
   }
   add_operations(job.operations, operations);
-  const Norm norm = job.norm_of(Tensor::kOutputNormWeight, Tensor::kOutputNormBias, block.layer);
-  for (int32_t i = 0; i < task.num_slices; ++i) {
-    const Slice &slice = slices[i];
-    float *x = workspace.hidden_of(block.index) + slice.panel * workspace.hidden_panel + slice.first_vector * kLanes;
-    layer_norm(norm, columns, slice.vectors, outer_rows[i].out, x);
+  const Norm norm = job.norm_of(Tensor::kOutputNormWeight, Tensor::kOutputNormBias, job.layer());
+  for (int32_t i = 0; i < group.size; ++i) {
+    layer_norm(norm, columns, group.slices[i].vectors, outer_rows[i].out, job.x_of(group.slices[i]));
   }
 }
 
 void feed_forward_block(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
-  Job job(context, blocks);
-  context.pool->run(list_tasks<add_chosen_panels>(context, blocks, num_blocks), feed_forward_task, &job);
+  Job job(context, blocks, num_blocks);
+  job.run(add_chosen_panels, feed_forward_task);
 }
 
 void read_rows(const SegmentContext &context, const RowBlock &block, RowRange rows, float *values) {
@@ -282,7 +288,7 @@ void write_memory(const SegmentContext &context, const RowBlock *blocks, int32_t
 }
 
 void classify(const SegmentContext &context, const float *hidden, float *pooled, float *logits) {
-  const Job job(context, nullptr);
+  const Job job(context, nullptr, 0);
   const int32_t columns = context.shape->hidden_size;
   const int32_t labels = context.shape->num_labels;
   const float *pooler = job.tensor(Tensor::kPoolerWeight);

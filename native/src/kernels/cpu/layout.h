@@ -149,21 +149,15 @@ void for_each_run(const ModelShape &shape, Tensor tensor, int32_t layer, int64_t
   }
 }
 
-// Rows of one panel that a task computes: the whole panel, or one vector of it where no other row is chosen.
+// Rows of one panel that are computed: the whole panel, or one vector of it where no other row is chosen.
 struct Slice {
+  int32_t block;  // index into the blocks of the call
   int32_t panel;
   int32_t first_vector;
   int32_t vectors;  // 1 or kVectors
 };
 
-// A group of slices of one block: a weight tile that has come into the first cache serves all of them.
-struct Task {
-  int32_t block;  // index into the blocks of the call
-  int32_t first_slice;
-  int32_t num_slices;  // at most kMaxGroup
-};
-
-constexpr int32_t kMaxGroup = 128 / kRows;
+constexpr int32_t kMaxGroup = 128 / kRows;             // slices that a weight tile in the first cache serves
 constexpr int32_t kKeyBlock = 4 * 32 / kRows * kRows;  // keys whose scores are held at a time
 constexpr int32_t kMaxFeedForwardChunk = 384;          // intermediate columns that are held at a time
 
@@ -181,8 +175,7 @@ struct Workspace {
   int64_t hidden;        // x of block 0
   int64_t keys;          // of block 0, for the layer that is being computed
   int64_t values;
-  int64_t tasks;           // Task[], one per panel at most
-  int64_t slices;          // Slice[], likewise
+  int64_t slices;          // Slice[], one per panel at most
   int64_t scratch;         // of worker 0
   int64_t scratch_stride;  // of a worker
 
@@ -191,7 +184,6 @@ struct Workspace {
   float *keys_of(int32_t block_index) { return base() + keys + block_index * block_stride; }
   float *values_of(int32_t block_index) { return base() + values + block_index * block_stride; }
   float *scratch_of(int32_t worker) { return base() + scratch + worker * scratch_stride; }
-  Task *task_list() { return reinterpret_cast<Task *>(base() + tasks); }
   Slice *slice_list() { return reinterpret_cast<Slice *>(base() + slices); }
 };
 
@@ -217,8 +209,6 @@ inline Workspace workspace_layout(const ModelShape &shape, int32_t max_batch_siz
   end += max_batch_size * w.block_stride;
   w.values = end;
   end += max_batch_size * w.block_stride;
-  w.tasks = end;
-  end += round_up(max_batch_size * panels * sizeof(Task), kAlignment * sizeof(float)) / sizeof(float);
   w.slices = end;
   end += round_up(max_batch_size * panels * sizeof(Slice), kAlignment * sizeof(float)) / sizeof(float);
   w.scratch = end;

@@ -1,4 +1,4 @@
-// tasks.h - which slices a call computes, in groups of which each is a task for a thread.
+// tasks.h - which slices a call computes, and how many of them make a task for a thread.
 #pragma once
 
 #include "kernels/cpu/layout.h"
@@ -6,30 +6,21 @@
 namespace rmt::RMT_ISA {
 namespace {
 
-// Appends slices to the lists of the workspace, `group` of a block to a task at most.
-struct TaskList {
-  Task *tasks;
+struct SliceList {
   Slice *slices;
-  int32_t group;
-  int32_t num_tasks = 0;
-  int32_t num_slices = 0;
+  int32_t size = 0;
 
-  void add(int32_t block, const Slice &slice) {
-    if (num_tasks == 0 || tasks[num_tasks - 1].block != block || tasks[num_tasks - 1].num_slices == group) {
-      tasks[num_tasks++] = {block, num_slices, 0};
-    }
-    tasks[num_tasks - 1].num_slices++;
-    slices[num_slices++] = slice;
-  }
+  void add(const Slice &slice) { slices[size++] = slice; }
 };
 
-inline void add_valid_panels(const RowBlock &block, int32_t index, TaskList *list) {
+// Of the block with this index among those of the call.
+inline void add_valid_panels(const RowBlock &block, int32_t index, SliceList *list) {
   const int32_t panels = divide_up(block.length, kRows);
-  for (int32_t p = 0; p < panels; ++p) list->add(index, {p, 0, kVectors});
+  for (int32_t p = 0; p < panels; ++p) list->add({index, p, 0, kVectors});
 }
 
 // Panels with chosen rows; of a panel in which one vector holds them all, only that vector.
-inline void add_chosen_panels(const RowBlock &block, int32_t index, TaskList *list) {
+inline void add_chosen_panels(const RowBlock &block, int32_t index, SliceList *list) {
   if (block.num_rows == 0) {
     add_valid_panels(block, index, list);
     return;
@@ -47,19 +38,19 @@ inline void add_chosen_panels(const RowBlock &block, int32_t index, TaskList *li
     }
     if (last < 0) continue;
     if (first == last) {
-      list->add(index, {p, first, 1});
+      list->add({index, p, first, 1});
     } else {
-      list->add(index, {p, 0, kVectors});
+      list->add({index, p, 0, kVectors});
     }
   }
 }
 
-// Panels per task. Weights that do not fit into the second cache come from afar for each task: large groups then, else
-// small ones, so that every thread has several tasks and none waits long for another.
-inline int32_t group_size(const ModelShape &shape, int32_t panels, int32_t threads) {
+// Slices per task, of one or several documents. Weights that do not fit into the second cache come from afar for each
+// task: large groups then, else small ones, so that every thread has several tasks and none waits long for another.
+inline int32_t group_size(const ModelShape &shape, int32_t num_slices, int32_t threads) {
   constexpr int64_t kSmallWeights = 1 << 19;  // floats of the largest linear
   const int64_t weights = static_cast<int64_t>(shape.hidden_size) * shape.intermediate_size;
-  const int32_t fair = max(1, panels / threads);
+  const int32_t fair = max(1, num_slices / threads);
   return min(fair, weights <= kSmallWeights ? kMaxGroup / 2 : kMaxGroup);
 }
 
