@@ -157,7 +157,7 @@ struct Slice {
   int32_t vectors;  // 1 or kVectors
 };
 
-constexpr int32_t kMaxGroup = 128 / kRows;             // slices that a weight tile in the first cache serves
+constexpr int32_t kMaxGroup = 256 / kRows;             // slices that a weight tile in the first cache serves
 constexpr int32_t kKeyBlock = 4 * 32 / kRows * kRows;  // keys whose scores are held at a time
 constexpr int32_t kMaxFeedForwardChunk = 384;          // intermediate columns that are held at a time
 

@@ -51,7 +51,7 @@ inline int32_t group_size(const ModelShape &shape, int32_t num_slices, int32_t t
   constexpr int64_t kSmallWeights = 1 << 19;  // floats of the largest linear
   const int64_t weights = static_cast<int64_t>(shape.hidden_size) * shape.intermediate_size;
   const int32_t fair = max(1, num_slices / threads);
-  return min(fair, weights <= kSmallWeights ? kMaxGroup / 2 : kMaxGroup);
+  return min(fair, weights <= kSmallWeights ? kMaxGroup / 4 : kMaxGroup);
 }
 
 }  // namespace
