@@ -45,13 +45,13 @@ inline void add_chosen_panels(const RowBlock &block, int32_t index, SliceList *l
   }
 }
 
-// Slices per task, of one or several documents. Weights that do not fit into the second cache come from afar for each
-// task: large groups then, else small ones, so that every thread has several tasks and none waits long for another.
+// Slices per task, of one or several documents. The larger the weights, the farther away they come from for each task:
+// large groups then, else small ones, so that every thread has several tasks and none waits long for another.
 inline int32_t group_size(const ModelShape &shape, int32_t num_slices, int32_t threads) {
-  constexpr int64_t kSmallWeights = 1 << 19;  // floats of the largest linear
-  const int64_t weights = static_cast<int64_t>(shape.hidden_size) * shape.intermediate_size;
-  const int32_t fair = max(1, num_slices / threads);
-  return min(fair, weights <= kSmallWeights ? kMaxGroup / 4 : kMaxGroup);
+  const int64_t weights = static_cast<int64_t>(shape.hidden_size) * shape.intermediate_size;  // of the largest linear
+  int32_t group = kMaxGroup / 4;
+  for (int64_t small = int64_t{1} << 19; group < kMaxGroup && weights > small; small *= 2) group *= 2;
+  return min(max(1, num_slices / threads), group);
 }
 
 }  // namespace
