@@ -54,9 +54,9 @@ if(RMT_HAVE_CUDA)
   if(RMT_CUDA_ARCHITECTURES)
     set(rmt_cuda_architectures "${RMT_CUDA_ARCHITECTURES}")
   elseif(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 13.0)
-    set(rmt_cuda_architectures 61-real 90-real 90-virtual)
+    set(rmt_cuda_architectures 61 90)
   else()
-    set(rmt_cuda_architectures 75-real 90-real 90-virtual) # 13.0 has forgotten Pascal
+    set(rmt_cuda_architectures 75 90) # 13.0 has forgotten Pascal
   endif()
 endif()
 

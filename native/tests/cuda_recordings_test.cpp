@@ -70,6 +70,23 @@ TEST("a segment of a known shape is one launch, and each shape has two graphs at
   CHECK_EQUAL(num_graphs(), 0);
 }
 
+TEST("a segment whose last layer nobody reads is not taken for one that is read whole") {
+  const rmt_model_config config = small_config();
+  const DevicePtr device = make_emulated_device();
+  const test::ModelPtr model = test::make_model(device.get(), config);
+  const auto read = [&](rmt_memory *memory, bool whole) {
+    Random random(4);
+    test::Batch batch(12);
+    batch.all_rows = whole ? 1 : 0;
+    batch.add(random_ids(12, config.vocab_size, random), 0, 1, -1, whole ? 5 : -1);
+    return test::forward(memory, batch, config, whole ? test::Want::kHeads : test::Want::kNothing).head_hidden;
+  };
+  const test::MemoryPtr memory = test::make_memory(model.get(), 1, 1, 12);
+  for (int i = 0; i < 4; ++i) read(memory.get(), false);
+  const test::MemoryPtr fresh = test::make_memory(model.get(), 1, 1, 12);
+  CHECK(same_bits(read(memory.get(), true), read(fresh.get(), true)));
+}
+
 // ---- training ----
 
 // The tree with other words, lengths, states and masks at every step, all of the same shape.

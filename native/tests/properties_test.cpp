@@ -317,6 +317,24 @@ TEST("stopping and resuming through get and set changes no bit") {
   }
 }
 
+TEST("a head wider than a GPU's kernels take is refused there, and computed on the CPU") {
+  rmt_model_config config = small_config();
+  config.num_heads = 1;
+  config.hidden_size = 257;
+  for (const std::string &isa : test::isas()) {
+    const DevicePtr device = make_device(isa);
+    int64_t bytes = 0;
+    if (test::cuda_library() == nullptr) {
+      OK(rmt_model_required_bytes, device.get(), &config, &bytes);
+      continue;
+    }
+    rmt_model *model = nullptr;
+    REFUSED(RMT_INVALID_ARGUMENT, "hidden_size 257 / num_heads 1 is 257, expected at most 256 on a GPU",
+            rmt_model_create, device.get(), &config, &model);
+    REFUSED(RMT_INVALID_ARGUMENT, "257", rmt_model_required_bytes, device.get(), &config, &bytes);
+  }
+}
+
 }  // namespace
 
 RMT_TEST_MAIN()

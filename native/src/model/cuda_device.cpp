@@ -57,6 +57,13 @@ class CudaDevice : public Device {
     copy_text(info->precision, kPrecisions[static_cast<int>(options_.precision)]);
   }
 
+  void require_computable(const ModelShape &shape, int32_t max_batch_size) const override {
+    require(shape.head_size <= kCudaMaxHeadSize, "hidden_size ", shape.hidden_size, " / num_heads ", shape.num_heads,
+            " is ", shape.head_size, ", expected at most ", kCudaMaxHeadSize, " on a GPU; the CPU takes more");
+    require(max_batch_size <= kCudaMaxBatchSize, "max_batch_size is ", max_batch_size, ", expected at most ",
+            kCudaMaxBatchSize, " on a GPU");
+  }
+
  private:
   const CudaLibrary &library_;
   const CudaOptions options_;

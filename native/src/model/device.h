@@ -32,6 +32,8 @@ class Device {
   // Throws RMT_OUT_OF_MEMORY with both figures where `needed` bytes for `what` exceed what is available. Asked before
   // allocating: a kernel that overcommits would grant the memory and kill the process when it is touched.
   void require_memory(int64_t needed, const char *what) const;
+  // Throws RMT_INVALID_ARGUMENT where the device has no kernels for models of this shape or batches of this size.
+  virtual void require_computable(const ModelShape &, int32_t /* max_batch_size */) const {}
   // Throws RMT_DEVICE with the reason where the device has failed.
   void require_working() const;
 

@@ -33,6 +33,7 @@ int32_t admitted_slots(const Model &model, const rmt_memory_options *options) {
 
 int64_t Memory::required_bytes(const Model &model, const rmt_memory_options *options) {
   validate(options, model.shape());
+  model.device().require_computable(model.shape(), options->max_batch_size);
   return MemorySlots::required_bytes(options->num_slots, slot_size(model)) +
          SegmentWorkspace::required_bytes(model, *options);
 }

@@ -7,6 +7,7 @@
 namespace rmt {
 
 int64_t Model::required_bytes(const Device &device, const ModelShape &shape) {
+  device.require_computable(shape, 1);
   return device.backend().weights_bytes(shape);
 }
 

@@ -87,6 +87,7 @@ void validate(const rmt_adamw *options) {
 int64_t Trainer::required_bytes(const Device &device, const rmt_model_config *config,
                                 const rmt_trainer_options *options) {
   const ModelShape shape = validated_training_shape(config, options);
+  device.require_computable(shape, options->max_batch_size);
   const TrainingBackend &backend = training_backend(device);
   const TapeLimits limits = limits_of(*options);
   require_conceivable(shape, limits, options->num_tapes);

@@ -170,7 +170,7 @@ void begin_segment(const SegmentContext &context, const RowBlock *blocks, int32_
   workspace.recorded = !context.stepwise;
   if (workspace.recorded) {
     workspace.key = {tables.batch_size(), tables.stride(), tables.chosen() ? tables.last_rows().count : -1,
-                     int64_t{context.causal}};
+                     int64_t{num_last_blocks > 0}, int64_t{context.causal}};
   }
   workspace.replayed = workspace.recorded && !workspace.recordings.begin(workspace.key, tables.turn());
 }

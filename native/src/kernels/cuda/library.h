@@ -11,6 +11,10 @@ namespace rmt {
 // Raised with every change of this table, of kernels.h or of training.h: both libraries are of one build.
 constexpr int32_t kCudaLibraryVersion = 2;
 
+// What its kernels take: columns of a head in registers, documents of a batch in a grid.
+constexpr int32_t kCudaMaxHeadSize = 256;
+constexpr int32_t kCudaMaxBatchSize = 65534;
+
 enum class Precision : int32_t { kFp32 = 0, kTf32 = 1, kBf16 = 2 };  // of matrix products: rmt_precision
 
 struct CudaOptions {

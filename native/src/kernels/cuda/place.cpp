@@ -115,7 +115,7 @@ void Place::check(cudaError_t error, const char *what) {
 
 const char *Place::failure() {
   const Lock lock(mutex_);
-  check(cudaPeekAtLastError(), "running kernels");
+  check(cudaGetLastError(), "running kernels");  // taken away: it would be found by another device of this thread
   if (failure_.empty() && products_.failure() != 0) {
     failure_ = "GPU " + std::to_string(index_) + " (" + properties_.name + "): " + products_.name() +
                " refused a product with status " + std::to_string(products_.failure());
@@ -157,11 +157,9 @@ void Place::upload(void *to, const void *host, int64_t bytes) {
 }
 
 void Place::download(void *host, const void *from, int64_t bytes) {
-  {
-    const Lock lock(mutex_);
-    enter();
-    check(cudaMemcpyAsync(host, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_), "copying from it");
-  }
+  const Lock lock(mutex_);  // while it waits too: a stream that records for another thread must not be waited for
+  enter();
+  check(cudaMemcpyAsync(host, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_), "copying from it");
   check(cudaStreamSynchronize(stream_), "running kernels");
 }
 

@@ -33,6 +33,7 @@ SegmentTables::SegmentTables(Place &place, int32_t max_batch_size, int32_t max_i
   const auto make_event = [&](cudaEvent_t *event) {
     place.check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "making an event");
   };
+  const Place::Lock lock(place.mutex());  // the events below belong into no recording of another thread
   for (Buffer &buffer : buffers_) {
     buffer.device = static_cast<char *>(place.allocate(capacity_));
     granted_ = granted_ && buffer.device != nullptr;
