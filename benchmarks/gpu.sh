@@ -6,7 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(mkdir -p "${1:-gpu-results}" && cd "${1:-gpu-results}" && pwd)
-build=$out/build
+build=$(mktemp -d) # not in OUT, which may be fetched whole
+trap 'rm -rf "$build"' EXIT
 capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader | tee "$out/gpu.txt"
 
@@ -26,5 +27,4 @@ fi
 PYTHONPATH=benchmarks/peers python3 benchmarks/peers/compare_pytorch_cuda.py --library "$build/librmt.so" \
   --cuda-library "$build/librmt_cuda.so" --json "$out/pytorch_cuda.json" 2>"$out/pytorch.log" | tee "$out/pytorch.txt" ||
   { tail -20 "$out/pytorch.log"; status=1; }
-rm -rf "$build"
 exit "$status"

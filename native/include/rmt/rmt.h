@@ -266,7 +266,8 @@ typedef struct rmt_segment_output {
 
 /* Runs one segment and replaces the memory of the slots that take part. Where only memory and head rows of the last
  * layer are read, only they are computed; the bits are the same. `output` may be NULL. The bits of a document's result
- * depend neither on the number of threads nor on the other documents of the batch. */
+ * depend neither on the number of threads nor on the other documents of the batch; with cuBLAS, which chooses by the
+ * size of a product how to sum it, both may change the last bits. */
 RMT_API rmt_status rmt_segment_forward(rmt_memory *memory, const rmt_segment *segment, rmt_segment_output *output,
                                        char *error, size_t error_size);
 
