@@ -1,5 +1,6 @@
 package dev.rmt.benchmarks;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
@@ -21,22 +22,34 @@ public final class Rounds {
     public record Ratio(double median, double smallest, double largest) {}
 
     /**
-     * @param betweenRounds runs after each round, untimed
+     * Ways to do the same work.
+     *
+     * @param afterRound runs after each round of them, untimed
+     */
+    public record Contest(List<Runnable> ways, Runnable afterRound) {}
+
+    /**
+     * Times of each contest. A round goes through all of them, so that each is spread over the whole time.
+     *
      * @param windowSeconds of one way in one round
      */
-    public static Rounds of(List<Runnable> ways, int rounds, double windowSeconds, Runnable betweenRounds) {
-        double[][] milliseconds = new double[ways.size()][rounds];
-        for (Runnable way : ways) {
-            window(way, windowSeconds);
+    public static List<Rounds> of(List<Contest> contests, int rounds, double windowSeconds) {
+        List<Rounds> times = new ArrayList<>();
+        for (Contest contest : contests) {
+            times.add(new Rounds(new double[contest.ways().size()][rounds]));
+            contest.ways().forEach(way -> window(way, windowSeconds));
         }
         for (int round = 0; round < rounds; round++) {
-            for (int i = 0; i < ways.size(); i++) {
-                int turn = round % 2 == 0 ? i : ways.size() - 1 - i;
-                milliseconds[turn][round] = window(ways.get(turn), windowSeconds);
+            for (int c = 0; c < contests.size(); c++) {
+                List<Runnable> ways = contests.get(c).ways();
+                for (int i = 0; i < ways.size(); i++) {
+                    int turn = round % 2 == 0 ? i : ways.size() - 1 - i;
+                    times.get(c).milliseconds[turn][round] = window(ways.get(turn), windowSeconds);
+                }
+                contests.get(c).afterRound().run();
             }
-            betweenRounds.run();
         }
-        return new Rounds(milliseconds);
+        return times;
     }
 
     static Rounds ofTimes(double[]... milliseconds) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -30,8 +31,22 @@ class RoundsTest {
     void everyOtherRoundGoesTheOtherWayRound() {
         List<String> ran = new ArrayList<>();
         // A window of no length: one run that is not counted, one that is.
-        Rounds.of(List.of(() -> ran.add("a"), () -> ran.add("b")), 2, 0, () -> ran.add("|"));
+        Rounds.of(List.of(contest(ran, "a", "b")), 2, 0);
 
         assertThat(String.join("", ran)).isEqualTo("aabb" + "aabb|" + "bbaa|");
+    }
+
+    @Test
+    void aRoundGoesThroughAllContestsBeforeTheNext() {
+        List<String> ran = new ArrayList<>();
+        Rounds.of(List.of(contest(ran, "a"), contest(ran, "b")), 2, 0);
+
+        assertThat(String.join("", ran)).isEqualTo("aabb" + "aa|bb|" + "aa|bb|");
+    }
+
+    private static Rounds.Contest contest(List<String> ran, String... names) {
+        List<Runnable> ways =
+                Arrays.stream(names).<Runnable>map(name -> () -> ran.add(name)).toList();
+        return new Rounds.Contest(ways, () -> ran.add("|"));
     }
 }

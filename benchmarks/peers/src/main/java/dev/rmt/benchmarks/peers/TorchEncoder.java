@@ -22,6 +22,7 @@ final class TorchEncoder implements AutoCloseable {
     private static final String[] PROJECTIONS = {"query", "key", "value"};
 
     private final ModelConfig config;
+    private final int threads;
     private final Map<String, Tensor> parameters = new LinkedHashMap<>();
     private final Tensor ids;
     private final Tensor labels;
@@ -33,7 +34,7 @@ final class TorchEncoder implements AutoCloseable {
      */
     TorchEncoder(ModelConfig config, Weights weights, int[] ids, int[] labels, int threads, boolean trains) {
         this.config = config;
-        torch.set_num_threads(threads);
+        this.threads = threads;
         String built = torch.show_config().getString();
         if (!built.contains("BLAS_INFO=mkl")) {
             throw new IllegalStateException(
@@ -139,6 +140,7 @@ final class TorchEncoder implements AutoCloseable {
 
     /** The last hidden state, (B, T, H). */
     private Tensor hidden() {
+        torch.set_num_threads(threads); // of the process; another encoder may have set its own
         Tensor sum = torch.embedding(parameters.get(WORDS), ids)
                 .add(parameters.get("embeddings.position_embeddings.weight"))
                 .add(parameters.get("embeddings.token_type_embeddings.weight").select(0, 0));
