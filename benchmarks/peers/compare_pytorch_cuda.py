@@ -6,11 +6,13 @@
 For each model, batch and precision: the memory of a chain of full segments is compared with the same chain in float64
 PyTorch, then chains are timed in alternating rounds, ids on the device for the peers and in host memory for us. The
 peers: an eager loop, the loop with a compiled segment step, and that step captured by hand in a CUDA graph with memory in
-a static buffer. All of them have the scaled dot product attention of PyTorch. The share of the peak is that of a matrix
+a static buffer; for BF16 each of them twice, with autocast and with the whole model in BF16. All of them have the scaled
+dot product attention of PyTorch. The share of the peak is that of a matrix
 product of 4096 x 4096 x 4096 in PyTorch, measured in the same run.
 """
 import argparse
 import contextlib
+import copy
 import ctypes as c
 import os
 import statistics
@@ -103,19 +105,26 @@ def captured(one, chain, first):
     return run
 
 
-def peers_of(model, chain, first):
+def in_own_types(model):
+    """The step without autocast, which converts weights again and again where they are not in BF16 already."""
+    def one(ids, memory):
+        with torch.autocast("cuda", enabled=False):
+            return step(model, ids, memory)
+    return one
+
+
+def peers_of(one, chain, first):
     """Name: function that runs the chain. What cannot be built is left out, with the reason."""
     torch._dynamo.reset()  # it compiles a function a few times, and then no more without a word
-    eager = lambda ids, memory: step(model, ids, memory)
-    peers = {"eager": loop(eager, chain, first)}
+    peers = {"eager": loop(one, chain, first)}
     try:
-        compiled = torch.compile(eager, dynamic=False)
+        compiled = torch.compile(one, dynamic=False)
         compiled(chain[0], first)
         peers["compiled"] = loop(compiled, chain, first)
         peers["compiled, captured"] = captured(compiled, chain, first)
     except Exception as reason:  # the compiler of the machine may be missing
         print(f"  no compiled peer: {str(reason).splitlines()[0][:120]}")
-        peers["eager, captured"] = captured(eager, chain, first)
+        peers["eager, captured"] = captured(one, chain, first)
     return peers
 
 
@@ -207,7 +216,10 @@ def compare(library, arguments, model, config, state, name, batch, precision, ch
     rmt.run(chain[:checked])
     actual = rmt.memories().astype(np.float64)
     with in_precision(precision):
-        peers = peers_of(model, on_device, first)
+        peers = peers_of(lambda ids, memory: step(model, ids, memory), on_device, first)
+        if precision == "bf16":
+            whole = peers_of(in_own_types(copy.deepcopy(model).bfloat16()), on_device, first)
+            peers.update({f"{kind}, all BF16": run for kind, run in whole.items()})
         runs = {"ours": lambda: rmt.run(chain), **peers}
         theirs = loop(lambda ids, memory: step(model, ids, memory), on_device[:checked], first)().cpu().numpy()
         allowed = max(4 * error(theirs, exact), 1e-5)

@@ -1,7 +1,7 @@
 // device.cpp - the driver, the devices and their memory. The environment says what to make believe:
 //   RMT_EMULATED_DRIVER      none, or a version as CUDA writes it: 11080. Default: that of the runtime.
 //   RMT_EMULATED_DEVICES     how many devices; default 1
-//   RMT_EMULATED_CAPABILITY  of each, for example 5.2; default 9.0. Kernels are made for 6.1 and later.
+//   RMT_EMULATED_CAPABILITY  of each, for example 5.2; default 9.0. Kernels are made for 6.1 to 19.9.
 //   RMT_EMULATED_MEMORY      bytes of each device; default 4 GiB
 //   RMT_EMULATED_ORDER       forward, reverse, random or random:SEED, see emulation.h
 //   RMT_EMULATED_STREAMS     now, late or ahead, see emulation.h

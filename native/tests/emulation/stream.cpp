@@ -102,7 +102,7 @@ cudaError_t submit(cudaStream_t handle, Operation operation) {
 
 cudaError_t run_kernel(const Launch &launch) {
   const std::string name = launch.name();
-  if (state().capability < 61) {
+  if (state().capability < 61 || state().capability >= 200) {
     return fail_device(cudaErrorNoKernelImageForDevice, "kernel " + name + " is not made for this device");
   }
   for (size_t i = 0; i < launch.addresses.size(); ++i) {

@@ -8,8 +8,6 @@ namespace rmt::cuda {
 
 namespace {
 
-constexpr const char *kUsualNames[] = {"libcublas.so.13", "libcublas.so.12", "libcublas.so.11"};
-
 #ifdef RMT_CUDA_EMULATED
 // The emulated GPU has a cuBLAS of its own, under this name (tests/emulation/cublas.cpp).
 void *open_library(const char *path) {
@@ -35,15 +33,7 @@ std::string reason() {
 }  // namespace
 
 std::string load_cublas(const char *path, Cublas *cublas, std::string *problem) {
-  void *library = nullptr;
-  if (path != nullptr) {
-    library = open_library(path);
-  } else {
-    for (const char *name : kUsualNames) {
-      library = open_library(name);
-      if (library != nullptr) break;
-    }
-  }
+  void *library = open_library(path);
   if (library == nullptr) {
     *problem = reason();
     return "";

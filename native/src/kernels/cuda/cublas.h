@@ -26,8 +26,10 @@ struct Cublas {
               int compute, int algorithm);
 };
 
-// Loads the library at `path`, or where `path` is null the newest that the system finds by its usual name. Returns
-// where it was found; empty: it was not, and `problem` says why.
+// What the system calls the cuBLAS that rmt can use, newest first.
+constexpr const char *kUsualCublas[] = {"libcublas.so.13", "libcublas.so.12", "libcublas.so.11"};
+
+// Loads the library of that path or name. Returns where it was found; empty: it was not, and `problem` says why.
 std::string load_cublas(const char *path, Cublas *cublas, std::string *problem);
 
 }  // namespace rmt::cuda

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "kernels/cuda/operations.h"
+
 namespace rmt::cuda {
 
 namespace {
@@ -55,6 +57,7 @@ Place *Place::open(const CudaOptions &options, char *error, int32_t error_size) 
     put(error, error_size, reason);
     return static_cast<Place *>(nullptr);
   };
+  cudaGetLastError();  // what failed in this thread before is nothing of this GPU
   CudaInfo info{};
   get_info(&info);
   if (info.problem[0] != '\0') return refuse(info.problem);
@@ -81,10 +84,26 @@ Place *Place::open(const CudaOptions &options, char *error, int32_t error_size) 
                  ? name + " computes in fp32 alone: TF32 and BF16 need compute capability 8.0"
                  : place->products_.open(options.cublas, options.precision, place->stream_);
   }
+  if (reason.empty() && !place->runs_kernels())
+    reason = name + " cannot run the kernels of this build: " + place->failure_;
   if (reason.empty()) return place;
   cudaGetLastError();
   delete place;
   return refuse(reason);
+}
+
+bool Place::runs_kernels() {
+  float *const values = static_cast<float *>(allocate(2 * sizeof(float)));
+  if (values == nullptr) {
+    failure_ = "it has no free memory";
+    return false;
+  }
+  add(stream_, values, 1, values + 1);
+  cudaError_t error = cudaGetLastError();
+  if (error == cudaSuccess) error = cudaStreamSynchronize(stream_);
+  if (error == cudaSuccess) error = cudaFree(values);
+  if (error != cudaSuccess) failure_ = cudaGetErrorString(error);
+  return error == cudaSuccess;
 }
 
 Place::~Place() {
@@ -154,6 +173,8 @@ void Place::upload(void *to, const void *host, int64_t bytes) {
   const Lock lock(mutex_);
   enter();
   check(cudaMemcpyAsync(to, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_), "copying to it");
+  // Some systems read pageable memory from the GPU itself, after the call has returned.
+  check(cudaStreamSynchronize(stream_), "copying to it");
 }
 
 void Place::download(void *host, const void *from, int64_t bytes) {

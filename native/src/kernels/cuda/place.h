@@ -52,6 +52,9 @@ class Place {
  private:
   Place(int32_t index, const cudaDeviceProp &properties) : index_(index), properties_(properties) {}
 
+  // Runs the smallest kernel: a GPU for which there is no code is refused when it is opened, not in its first segment.
+  bool runs_kernels();
+
   const int32_t index_;
   const cudaDeviceProp properties_;
   cudaStream_t stream_ = nullptr;

@@ -10,16 +10,37 @@ constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 }  // namespace
 
 std::string Products::open(const char *cublas, Precision precision, cudaStream_t stream) {
-  const bool wanted = cublas == nullptr || cublas[0] != '\0';
-  std::string problem = "own products were asked for";
-  const std::string place = wanted ? load_cublas(cublas, &cublas_, &problem) : "";
-  if (place.empty()) {
-    if (precision != Precision::kFp32) return "TF32 and BF16 need cuBLAS, which cannot be used: " + problem;
-    if (wanted && cublas != nullptr) return std::string("cuBLAS at ") + cublas + " cannot be used: " + problem;
-    return "";
+  compute_ = precision == Precision::kTf32   ? kCublasFastTf32
+             : precision == Precision::kBf16 ? kCublasFastBf16
+                                             : kCublasFp32;
+  std::string problem;
+  if (cublas == nullptr) {
+    // One that loads may still not start: the newest may be too new for this GPU or its driver.
+    for (const char *name : kUsualCublas) {
+      const std::string reason = start(name, stream);
+      if (reason.empty()) return "";
+      problem += (problem.empty() ? "" : "; ") + reason;
+    }
+  } else if (cublas[0] == '\0') {
+    problem = "own products were asked for";
+  } else {
+    problem = start(cublas, stream);
+    if (problem.empty()) return "";
   }
-  if (cudaMalloc(&workspace_, kWorkspaceBytes) != cudaSuccess)
-    return "cuBLAS needs 32 MiB on the GPU, and they are not free";
+  if (precision != Precision::kFp32) return "TF32 and BF16 need cuBLAS, which cannot be used: " + problem;
+  if (cublas != nullptr && cublas[0] != '\0') return std::string("cuBLAS at ") + cublas + " cannot be used: " + problem;
+  return "";
+}
+
+std::string Products::start(const char *cublas, cudaStream_t stream) {
+  std::string problem;
+  const std::string place = load_cublas(cublas, &cublas_, &problem);
+  if (place.empty()) return problem;
+  if (cudaMalloc(&workspace_, kWorkspaceBytes) != cudaSuccess) {
+    cudaGetLastError();  // refused is not failed
+    workspace_ = nullptr;
+    return "it needs 32 MiB on the GPU, and they are not free";
+  }
   int version = 0;
   int status = cublas_.create(&handle_);
   if (status == 0) status = cublas_.set_stream(handle_, stream);
@@ -28,11 +49,8 @@ std::string Products::open(const char *cublas, Precision precision, cudaStream_t
   if (status == 0) status = cublas_.get_version(handle_, &version);
   if (status != 0) {
     close();
-    return "cuBLAS from " + place + " does not start (status " + std::to_string(status) + ")";
+    return "that from " + place + " does not start (status " + std::to_string(status) + ")";
   }
-  compute_ = precision == Precision::kTf32   ? kCublasFastTf32
-             : precision == Precision::kBf16 ? kCublasFastBf16
-                                             : kCublasFp32;
   // 11.x counts in thousands, later ones in tens of thousands.
   const int unit = version >= 100000 ? 10000 : 1000;
   name_ = "cuBLAS " + std::to_string(version / unit) + "." + std::to_string(version % unit / 100) + " from " + place;

@@ -32,6 +32,9 @@ class Products {
                               float *scratch, float *dweight, float *dbias);
 
  private:
+  // Starts the cuBLAS of that path or name. Returns why not.
+  std::string start(const char *cublas, cudaStream_t stream);
+
   // C (m, n) = A B, or += ; all in the order of columns, as cuBLAS has it.
   void multiply(CublasOperation operation_a, CublasOperation operation_b, int64_t m, int64_t n, int64_t k,
                 const float *a, int64_t lda, const float *b, int64_t ldb, bool accumulate, float *c, int64_t ldc);

@@ -88,7 +88,8 @@ class GpuIT {
         "cuda, DRIVER, 11080, driver is for CUDA 11.8",
         "cuda, DEVICES, 0, finds no GPU",
         "cuda:1, DEVICES, 1, There is no GPU 1",
-        "cuda, CAPABILITY, 5.2, compute capability 5.2"
+        "cuda, CAPABILITY, 5.2, compute capability 5.2",
+        "cuda, CAPABILITY, 20.0, cannot run the kernels of this build"
     })
     void aGpuThatCannotBeUsedIsOneSentenceAndExit3(String device, String what, String value, String sentence) {
         Program.Result result = run(Map.of("RMT_EMULATED_" + what, value), "eval", "--device", device);
