@@ -109,6 +109,13 @@ TEST("the number of threads changes no bit") {
       setting.threads = threads;
       CHECK_THAT(read_documents(setting) == expected, isa);
     }
+    // A document alone has fewer rows than would go round: threads share the columns.
+    for (const int32_t threads : {2, 3, 16}) {
+      Setting setting = of(isa);
+      setting.threads = threads;
+      setting.batches = {{0}, {1}, {2}, {3}, {4}};
+      CHECK_THAT(read_documents(setting) == expected, isa);
+    }
   }
 }
 

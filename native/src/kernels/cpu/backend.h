@@ -76,6 +76,11 @@ struct Group {
   int32_t size;  // at most kMaxGroup
 };
 
+struct Range {
+  int32_t begin;
+  int32_t end;
+};
+
 // What a task needs to know; one per call of an operation, on the caller's stack.
 struct Job {
   const ModelShape *shape;
@@ -101,17 +106,35 @@ struct Job {
         operations(context.operations),
         layout(*context.shape) {}
 
-  // Runs `task` on the slices that `add_panels` lists.
-  void run(void (*add_panels)(const RowBlock &, int32_t, SliceList *), void (*task)(void *, int, int)) {
-    SliceList list{workspace->slice_list()};
-    for (int32_t i = 0; i < num_blocks; ++i) add_panels(blocks[i], i, &list);
-    num_slices = list.size;
+  // Lists the slices of the next operations.
+  void list(void (*add_panels)(const RowBlock &, int32_t, SliceList *)) {
+    SliceList slices{workspace->slice_list()};
+    for (int32_t i = 0; i < num_blocks; ++i) add_panels(blocks[i], i, &slices);
+    num_slices = slices.size;
     slices_per_task = group_size(*shape, num_slices, pool->threads());
-    pool->run(divide_up(num_slices, slices_per_task), task, this);
   }
+  // Runs `task` on groups of slices.
+  void run(void (*task)(void *, int, int)) { pool->run(divide_up(num_slices, slices_per_task), task, this); }
   Group group_of(int32_t task) const {
     return {workspace->slice_list() + task * slices_per_task,
             min(slices_per_task, num_slices - task * slices_per_task)};
+  }
+
+  // Whether there are too few slices to go round, as where the last layer computes memory rows alone: then threads
+  // share the columns instead, and wait for each other after each product.
+  bool is_narrow() const { return 0 < num_slices && num_slices < pool->threads() && num_slices <= kMaxGroup; }
+  // Runs `task` on every part of the columns.
+  void run_parts(void (*task)(void *, int, int)) { pool->run(pool->threads(), task, this); }
+  Group all_slices() const { return {workspace->slice_list(), num_slices}; }
+  // The part of `count` units that task `part` has.
+  Range part_of(int32_t count, int32_t part) const {
+    const int64_t parts = pool->threads();
+    return {static_cast<int32_t>(count * part / parts), static_cast<int32_t>(count * (part + 1) / parts)};
+  }
+  // The same for columns, in whole tiles.
+  Range columns_of(int32_t count, int32_t part) const {
+    const Range tiles = part_of(divide_up(count, kTile), part);
+    return {min(count, tiles.begin * kTile), min(count, tiles.end * kTile)};
   }
 
   const float *tensor(Tensor which, int32_t layer = 0) const { return weights + layout.at(which, layer); }
@@ -126,6 +149,20 @@ struct Job {
   float *x_of(const Slice &slice) const {
     return workspace->hidden_of(blocks[slice.block].index) + slice.panel * workspace->hidden_panel +
            slice.first_vector * kLanes;
+  }
+  // Panel i of the scratch that all threads share where there are few slices; there are 2 kMaxGroup of them.
+  float *narrow_panel(int32_t i) const { return workspace->scratch_of(0) + i * workspace->hidden_panel; }
+  // All intermediate columns of slice i.
+  float *narrow_intermediate(int32_t i) const {
+    return narrow_panel(2 * kMaxGroup) + i * padded(shape->intermediate_size) * kRows;
+  }
+  // Ends a block: x of every slice is the LayerNorm of its panel.
+  void norm_narrow_panels(Tensor weight, Tensor bias) const {
+    const Norm norm = norm_of(weight, bias, layer());
+    const Group group = all_slices();
+    for (int32_t i = 0; i < group.size; ++i) {
+      layer_norm(norm, shape->hidden_size, group.slices[i].vectors, narrow_panel(i), x_of(group.slices[i]));
+    }
   }
 };
 
@@ -145,7 +182,8 @@ void embed_task(void *context, int index, int) {
 
 void embed(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
   Job job(context, blocks, num_blocks);
-  job.run(add_valid_panels, embed_task);
+  job.list(add_valid_panels);
+  job.run(embed_task);
 }
 
 // Keys and values of a group of panels.
@@ -167,6 +205,38 @@ void keys_values_task(void *context, int index, int) {
   int64_t operations = linear<Activation::kNone>(key, 0, columns, 0, columns, keys, group.size);
   operations += linear<Activation::kNone>(value, 0, columns, 0, columns, values, group.size);
   add_operations(job.operations, operations);
+}
+
+// Attention of some heads for a group of slices; panels of queries and contexts lie one behind the other.
+int64_t attend_heads(const Job &job, const Group &group, Range heads, const float *queries, float *contexts,
+                     float *scratch) {
+  Workspace &workspace = *job.workspace;
+  const ModelShape &shape = *job.shape;
+  int64_t operations = 0;
+  AttentionHead head;
+  head.panel_stride = workspace.hidden_panel;
+  head.head_size = shape.head_size;
+  head.scale = 1.44269504f / __builtin_sqrtf(static_cast<float>(shape.head_size));
+  for (int32_t h = heads.begin; h < heads.end;
+       ++h) {  // the keys and values of a head serve all slices while they are near
+    const int64_t column = static_cast<int64_t>(h) * shape.head_size * kRows;
+    for (int32_t i = 0; i < group.size; ++i) {
+      const Slice &slice = group.slices[i];
+      const RowBlock &block = job.blocks[slice.block];
+      head.keys = workspace.keys_of(block.index) + column;
+      head.values = workspace.values_of(block.index) + column;
+      head.length = block.length;
+      const float *q = queries + i * workspace.hidden_panel + column;
+      float *out = contexts + i * workspace.hidden_panel + column;
+      const int32_t first_row = slice.panel * kRows + slice.first_vector * kLanes;
+      if (slice.vectors == kVectors) {
+        operations += attend<kVectors>(head, q, first_row, job.causal, scratch, out);
+      } else {
+        operations += attend<1>(head, q, first_row, job.causal, scratch, out);
+      }
+    }
+  }
+  return operations;
 }
 
 // Queries, attention of all heads, output projection, residual and LayerNorm of a group of slices.
@@ -191,28 +261,7 @@ void attention_task(void *context, int index, int worker) {
   const Linear query = job.linear_of(Tensor::kQueryWeight, Tensor::kQueryBias, job.layer(), columns);
   int64_t operations = linear<Activation::kNone>(query, 0, columns, 0, columns, query_rows, group.size);
 
-  AttentionHead head;
-  head.panel_stride = workspace.hidden_panel;
-  head.head_size = shape.head_size;
-  head.scale = 1.44269504f / __builtin_sqrtf(static_cast<float>(shape.head_size));
-  for (int32_t h = 0; h < shape.num_heads; ++h) {  // the keys and values of a head serve all slices while they are near
-    const int64_t column = static_cast<int64_t>(h) * shape.head_size * kRows;
-    for (int32_t i = 0; i < group.size; ++i) {
-      const Slice &slice = group.slices[i];
-      const RowBlock &block = job.blocks[slice.block];
-      head.keys = workspace.keys_of(block.index) + column;
-      head.values = workspace.values_of(block.index) + column;
-      head.length = block.length;
-      const float *q = queries + i * workspace.hidden_panel + column;
-      float *out = contexts + i * workspace.hidden_panel + column;
-      const int32_t first_row = slice.panel * kRows + slice.first_vector * kLanes;
-      if (slice.vectors == kVectors) {
-        operations += attend<kVectors>(head, q, first_row, job.causal, scratch, out);
-      } else {
-        operations += attend<1>(head, q, first_row, job.causal, scratch, out);
-      }
-    }
-  }
+  operations += attend_heads(job, group, {0, shape.num_heads}, queries, contexts, scratch);
 
   const Linear output =
       job.linear_of(Tensor::kAttentionOutputWeight, Tensor::kAttentionOutputBias, job.layer(), columns);
@@ -224,10 +273,56 @@ void attention_task(void *context, int index, int worker) {
   }
 }
 
+// The same in three steps, by columns or heads; queries and contexts lie in the scratch of worker 0.
+void query_columns_task(void *context, int part, int) {
+  const Job &job = *static_cast<const Job *>(context);
+  const Group group = job.all_slices();
+  const int32_t columns = job.shape->hidden_size;
+  const Range outputs = job.columns_of(columns, part);
+  LinearRows rows[kMaxGroup];
+  for (int32_t i = 0; i < group.size; ++i) {
+    float *out = job.narrow_panel(i) + int64_t{outputs.begin} * kRows;
+    rows[i] = {job.x_of(group.slices[i]), nullptr, out, group.slices[i].vectors};
+  }
+  const Linear query = job.linear_of(Tensor::kQueryWeight, Tensor::kQueryBias, job.layer(), columns);
+  add_operations(job.operations,
+                 linear<Activation::kNone>(query, 0, columns, outputs.begin, outputs.end, rows, group.size));
+}
+
+void heads_task(void *context, int part, int worker) {
+  const Job &job = *static_cast<const Job *>(context);
+  float *scratch = job.workspace->scratch_of(worker) + 2 * kMaxGroup * job.workspace->hidden_panel;
+  add_operations(job.operations, attend_heads(job, job.all_slices(), job.part_of(job.shape->num_heads, part),
+                                              job.narrow_panel(0), job.narrow_panel(kMaxGroup), scratch));
+}
+
+void attention_output_columns_task(void *context, int part, int) {
+  const Job &job = *static_cast<const Job *>(context);
+  const Group group = job.all_slices();
+  const int32_t columns = job.shape->hidden_size;
+  const Range outputs = job.columns_of(columns, part);
+  LinearRows rows[kMaxGroup];
+  for (int32_t i = 0; i < group.size; ++i) {
+    const int64_t first = int64_t{outputs.begin} * kRows;
+    rows[i] = {job.narrow_panel(kMaxGroup + i), job.x_of(group.slices[i]) + first, job.narrow_panel(i) + first,
+               group.slices[i].vectors};
+  }
+  const Linear output =
+      job.linear_of(Tensor::kAttentionOutputWeight, Tensor::kAttentionOutputBias, job.layer(), columns);
+  add_operations(job.operations,
+                 linear<Activation::kNone>(output, 0, columns, outputs.begin, outputs.end, rows, group.size));
+}
+
 void attention_block(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
   Job job(context, blocks, num_blocks);
-  job.run(add_valid_panels, keys_values_task);
-  job.run(add_chosen_panels, attention_task);
+  job.list(add_valid_panels);
+  job.run(keys_values_task);
+  job.list(add_chosen_panels);
+  if (!job.is_narrow()) return job.run(attention_task);
+  job.run_parts(query_columns_task);
+  job.run_parts(heads_task);
+  job.run_parts(attention_output_columns_task);
+  job.norm_narrow_panels(Tensor::kAttentionNormWeight, Tensor::kAttentionNormBias);
 }
 
 // Both linears of the feed-forward block, residual and LayerNorm of a group of slices, by chunks of intermediate
@@ -265,9 +360,55 @@ void feed_forward_task(void *context, int index, int worker) {
   }
 }
 
+// The same in two steps, by columns; all intermediate columns lie in the scratch of worker 0, where it has the room.
+bool holds_intermediates(const Job &job) {
+  return job.num_slices * padded(job.shape->intermediate_size) <= kMaxGroup * feed_forward_chunk(*job.shape);
+}
+
+void intermediate_columns_task(void *context, int part, int) {
+  const Job &job = *static_cast<const Job *>(context);
+  const Group group = job.all_slices();
+  const int32_t columns = job.shape->hidden_size;
+  const Range outputs = job.columns_of(job.shape->intermediate_size, part);
+  LinearRows rows[kMaxGroup];
+  for (int32_t i = 0; i < group.size; ++i) {
+    float *out = job.narrow_intermediate(i) + int64_t{outputs.begin} * kRows;
+    rows[i] = {job.x_of(group.slices[i]), nullptr, out, group.slices[i].vectors};
+  }
+  const Linear inner = job.linear_of(Tensor::kIntermediateWeight, Tensor::kIntermediateBias, job.layer(), columns);
+  add_operations(job.operations,
+                 linear<Activation::kGelu>(inner, 0, columns, outputs.begin, outputs.end, rows, group.size));
+}
+
+// By the chunks of feed_forward_task, so that sums are made of the same parts.
+void output_columns_task(void *context, int part, int) {
+  const Job &job = *static_cast<const Job *>(context);
+  const Group group = job.all_slices();
+  const int32_t intermediate_size = job.shape->intermediate_size;
+  const int32_t chunk = feed_forward_chunk(*job.shape);
+  const Range outputs = job.columns_of(job.shape->hidden_size, part);
+  const Linear outer = job.linear_of(Tensor::kOutputWeight, Tensor::kOutputBias, job.layer(), intermediate_size);
+  int64_t operations = 0;
+  for (int32_t begin = 0; begin < intermediate_size; begin += chunk) {
+    LinearRows rows[kMaxGroup];
+    for (int32_t i = 0; i < group.size; ++i) {
+      const int64_t first = int64_t{outputs.begin} * kRows;
+      rows[i] = {job.narrow_intermediate(i) + int64_t{begin} * kRows, job.x_of(group.slices[i]) + first,
+                 job.narrow_panel(i) + first, group.slices[i].vectors};
+    }
+    operations += linear<Activation::kNone>(outer, begin, min(intermediate_size, begin + chunk), outputs.begin,
+                                            outputs.end, rows, group.size);
+  }
+  add_operations(job.operations, operations);
+}
+
 void feed_forward_block(const SegmentContext &context, const RowBlock *blocks, int32_t num_blocks) {
   Job job(context, blocks, num_blocks);
-  job.run(add_chosen_panels, feed_forward_task);
+  job.list(add_chosen_panels);
+  if (!job.is_narrow() || !holds_intermediates(job)) return job.run(feed_forward_task);
+  job.run_parts(intermediate_columns_task);
+  job.run_parts(output_columns_task);
+  job.norm_narrow_panels(Tensor::kOutputNormWeight, Tensor::kOutputNormBias);
 }
 
 void read_rows(const SegmentContext &context, const RowBlock &block, RowRange rows, float *values) {
